@@ -1,0 +1,221 @@
+"""Packages and services: the code of users, and how it is to be run.
+
+The written shapes are the platform's (package.json, service.json and the API's entities); unknown keys are let
+through where a client sends back the whole entity. `normalise` irons out what the platform's clients vary in.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from backbone.model import written_form
+from backbone.model.errors import InvalidDefinition
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
+MAX_NAME_LENGTH = 100
+
+
+class FunctionInput(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    type: str = "Json"
+    description: str | None = None
+    value: Any = None
+
+
+class Function(msgspec.Struct, frozen=True):
+    name: str = "run"
+    description: str = ""
+    input: list[FunctionInput] = []
+    output: list[FunctionInput] = []
+
+
+class Module(msgspec.Struct, frozen=True, rename="camel"):
+    """A Python file of the codebase and what in it may be called. `className` null: plain functions of the file."""
+
+    name: str = "default_module"
+    entry_point: str = "main.py"
+    class_name: str | None = "ServiceRunner"
+    init_inputs: list[FunctionInput] = []
+    functions: list[Function] = []
+
+
+class PackageDocument(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    modules: list[Module]
+    project: str | None = None
+    project_id: str | None = None
+    codebase: dict[str, Any] | None = None
+    schema: str | None = msgspec.field(name="$schema", default=None)
+
+
+class Runtime(msgspec.Struct, frozen=True, rename="camel"):
+    """`concurrency`: executions at a time in one agent, each on a thread of its own."""
+
+    concurrency: int = 10
+    num_replicas: int = 1
+
+
+class ServiceDocument(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    package_name: str | None = None
+    package_id: str | None = None
+    package_revision: str | int | None = None
+    module_name: str | None = None
+    project: str | None = None
+    project_id: str | None = None
+    runtime: dict[str, Any] | None = None
+    init_params: dict[str, Any] | None = None
+    execution_timeout: int = 3600
+    drain_time: int = 600
+    max_attempts: int = 3
+    on_reset: Literal["failed", "rerun"] = "failed"
+    active: bool = True
+    triggers: list[dict[str, Any]] = []
+    schema: str | None = msgspec.field(name="$schema", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One revision of a package: what a service runs. Revisions are never changed, only added."""
+
+    id: str
+    project_id: str
+    name: str
+    revision: int
+    modules: tuple[Module, ...]
+    codebase_id: str
+    created_at: datetime
+    updated_at: datetime
+    creator: str
+
+    @property
+    def version(self) -> str:
+        return f"1.0.{self.revision}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    id: str
+    project_id: str
+    name: str
+    package_id: str
+    package_revision: int
+    module_name: str
+    runtime: Runtime
+    init_params: dict[str, Any]
+    execution_timeout: timedelta
+    drain_time: timedelta
+    max_attempts: int
+    on_reset: Literal["failed", "rerun"]  #: what becomes of executions whose agent was lost
+    active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    creator: str
+
+    @property
+    def bot(self) -> str:
+        """Who the service's own writes are by."""
+        return f"{self.id}@bot.trigger-engine"
+
+
+def parse_package(document: object) -> PackageDocument:
+    if not isinstance(document, dict):
+        raise InvalidDefinition("", f"expected a JSON object, got {type(document).__name__}")
+    package = written_form.convert(_normalise_package(document), PackageDocument, InvalidDefinition)
+    check_name(package.name, "name")
+    if not package.modules:
+        raise InvalidDefinition("modules", "is empty; a package needs at least one module")
+    for index, module in enumerate(package.modules):
+        if not module.entry_point.endswith(".py") or module.entry_point.startswith("/") or ".." in module.entry_point:
+            raise InvalidDefinition(
+                f"modules[{index}].entryPoint", f"{module.entry_point!r} is not a .py file inside the package"
+            )
+    return package
+
+
+def parse_service(document: object) -> ServiceDocument:
+    service = written_form.convert(document, ServiceDocument, InvalidDefinition)
+    check_name(service.name, "name")
+    for name, value, low, high in (
+        ("executionTimeout", service.execution_timeout, 1, 7 * 24 * 3600),
+        ("drainTime", service.drain_time, 0, 24 * 3600),
+        ("maxAttempts", service.max_attempts, 1, 100),
+    ):
+        if not low <= value <= high:
+            raise InvalidDefinition(name, f"{value} is out of range; expected {low} to {high}")
+    parse_runtime(service.runtime)
+    return service
+
+
+def parse_runtime(document: dict[str, Any] | None) -> Runtime:
+    """`replicas` is the older spelling of `numReplicas`; what this runtime has no use for is let through."""
+    given = dict(document or {})
+    if "numReplicas" not in given and "replicas" in given:
+        given["numReplicas"] = given["replicas"]
+    try:
+        runtime = msgspec.convert(given, Runtime)
+    except msgspec.ValidationError as error:
+        found = written_form.explained(error, InvalidDefinition)
+        raise InvalidDefinition(f"runtime.{found.path}", found.reason) from None
+    for name, value, high in (("concurrency", runtime.concurrency, 1000), ("numReplicas", runtime.num_replicas, 100)):
+        if not 1 <= value <= high:
+            raise InvalidDefinition(f"runtime.{name}", f"{value} is out of range; expected 1 to {high}")
+    return runtime
+
+
+def check_name(name: str, path: str) -> None:
+    if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
+        raise InvalidDefinition(
+            path, f"{name[:60]!r} is not a name: letters, digits, '-', '_', '.', up to {MAX_NAME_LENGTH}, a letter or digit first"
+        )
+
+
+def revision_of(value: str | int | None, latest: int) -> int:
+    """`latest`, `1.0.7` and 7 are the spellings of a package revision that clients use."""
+    if value in (None, "latest"):
+        return latest
+    text = str(value).removeprefix("1.0.")
+    if not text.isdecimal() or not 0 <= int(text) <= latest:
+        raise InvalidDefinition("packageRevision", f"{value!r} is not a revision of this package; the latest is 1.0.{latest}")
+    return int(text)
+
+
+def _normalise_package(document: dict[str, Any]) -> dict[str, Any]:
+    """Clients send inputs as an object, a list or null, and leave the class out: one form goes on from here."""
+    modules = document.get("modules")
+    if not isinstance(modules, list):
+        return document
+    return {**document, "modules": [_normalise_module(module) for module in modules]}
+
+
+def _normalise_module(module: Any) -> Any:
+    if not isinstance(module, dict):
+        return module
+    normal = {**module, "initInputs": _as_list(module.get("initInputs"))}
+    if isinstance(module.get("functions"), list):
+        normal["functions"] = [
+            {**function, "input": _as_list(function.get("input")), "output": _as_list(function.get("output"))}
+            if isinstance(function, dict)
+            else function
+            for function in module["functions"]
+        ]
+    return {name: value for name, value in normal.items() if value is not None or name == "className"}
+
+
+def _as_list(value: Any) -> Any:
+    if value is None:
+        return []
+    return [value] if isinstance(value, dict) else value

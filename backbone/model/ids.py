@@ -1,0 +1,44 @@
+"""Identities. Sortable by time wherever rows are many, derived wherever a crash may make us ask twice.
+
+Definitions (triggers, services, packages) carry 24 hexadecimal digits, as the API's clients expect.
+Executions carry a UUID whose first 48 bits are the time the event was received, in ms, and whose rest is a
+digest of (trigger, claim): the same match always derives the same id, rows arrive in index order, and the id
+alone tells the partition (docs/decisions/0002-time-ordered-derived-ids.md).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from datetime import datetime
+from hashlib import blake2b
+from uuid import UUID
+
+_VERSION_AND_VARIANT = (0xF << 76) | (0x3 << 62)
+_VERSION_8 = (0x8 << 76) | (0x2 << 62)
+
+
+def definition_id() -> str:
+    """24 hexadecimal digits: seconds, then chance; later ones sort later."""
+    return f"{int(time.time()):08x}{secrets.token_hex(8)}"
+
+
+def execution_id(received: datetime, trigger_id: str, claim: str) -> UUID:
+    """The one id that the match (trigger, claim) of an event received at `received` can have."""
+    digest = blake2b(f"{trigger_id}\x00{claim}".encode(), digest_size=10).digest()
+    return _time_ordered(int(received.timestamp() * 1000), digest)
+
+
+def manual_execution_id(created: datetime) -> UUID:
+    return _time_ordered(int(created.timestamp() * 1000), os.urandom(10))
+
+
+def partition_floor(moment: datetime) -> UUID:
+    """The smallest execution id of `moment` and later: the bound of a partition."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def _time_ordered(milliseconds: int, rest: bytes) -> UUID:
+    tail = int.from_bytes(rest, "big") & ~_VERSION_AND_VARIANT | _VERSION_8
+    return UUID(int=(milliseconds << 80) | tail)

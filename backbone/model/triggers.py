@@ -1,0 +1,222 @@
+"""A trigger: who wants to know of which events, and the function to run then.
+
+Two spellings are read: the platform's (`spec` holds resource, actions, filter, mode, operation) and the flat one of
+a 2023 service.json (`{name, filter, resource, actions, executionMode, active, function}`). Projects and services
+may be named instead of numbered: `project`, `spec.operation.service`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from backbone.model import dql, written_form
+from backbone.model.errors import InvalidTrigger
+from backbone.model.resources import Catalog, ExecutionMode
+
+MAX_NAME_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerDraft:
+    """A trigger as somebody wrote it, checked; names not yet resolved. None is 'not said'."""
+
+    name: str | None
+    project: str | None  #: an id or a name
+    service: str | None  #: an id or a name
+    function_name: str
+    resource: str
+    actions: tuple[str, ...]
+    filter: Any  #: the DQL document as written; `{}` matches everything
+    mode: ExecutionMode
+    input: Mapping[str, Any] = field(default_factory=dict)  #: constant arguments beside the entity
+    active: bool = True
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A trigger as it is stored. `version` grows with every change."""
+
+    id: str
+    name: str
+    project_id: str
+    service_id: str
+    function_name: str
+    resource: str
+    actions: tuple[str, ...]
+    filter: Any
+    mode: ExecutionMode
+    input: Mapping[str, Any]
+    active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    creator: str
+
+
+class Operation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a match does. `service` names the service where `serviceId` is not known."""
+
+    type: str = "function"
+    service_id: str | None = None
+    service: str | None = None
+    function_name: str | None = None
+
+
+class Spec(msgspec.Struct, frozen=True, rename="camel"):
+    resource: str
+    actions: list[str] | str
+    filter: Any = None
+    execution_mode: ExecutionMode = ExecutionMode.ONCE
+    input: dict[str, Any] | list[Any] | None = None
+    operation: Operation = msgspec.field(default_factory=Operation)
+
+
+class TriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
+    """The written form of a trigger; `schemas/trigger.schema.json` is made from it."""
+
+    spec: Spec
+    name: str | None = None
+    project: str | None = None
+    project_id: str | None = None
+    type: str = "Event"
+    active: bool = True
+    id: str | None = None
+    schema: str | None = msgspec.field(name="$schema", default=None)
+
+
+class FlatTriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
+    """The written form of 2023: no `spec`, the function beside the rest."""
+
+    resource: str
+    actions: list[str] | str
+    name: str | None = None
+    project: str | None = None
+    project_id: str | None = None
+    type: str = "Event"
+    active: bool = True
+    filter: Any = None
+    execution_mode: ExecutionMode = ExecutionMode.ONCE
+    function: str | None = None
+    service: str | None = None
+    input: dict[str, Any] | list[Any] | None = None
+    id: str | None = None
+    schema: str | None = msgspec.field(name="$schema", default=None)
+
+
+def parse(document: object, catalog: Catalog, *, strict: bool = False) -> TriggerDraft:
+    """Check one written trigger. Raises InvalidTrigger or InvalidFilter with the path of what is wrong.
+
+    `strict` also refuses fields that no trigger has: right for files that people write, wrong for clients that
+    send back the whole entity.
+    """
+    if not isinstance(document, dict):
+        raise InvalidTrigger("", f"expected a JSON object, got {type(document).__name__}")
+    if document.get("type", "Event") == "Cron":
+        raise InvalidTrigger("type", "'Cron' triggers are not there yet; this engine runs 'Event' triggers")
+    flat = "spec" not in document
+    if strict:
+        written_form.refuse_unknown(document, FlatTriggerDocument if flat else TriggerDocument, "", InvalidTrigger)
+        if not flat and isinstance(document["spec"], dict):
+            written_form.refuse_unknown(document["spec"], Spec, "spec.", InvalidTrigger)
+            if isinstance(document["spec"].get("operation"), dict):
+                written_form.refuse_unknown(document["spec"]["operation"], Operation, "spec.operation.", InvalidTrigger)
+    return _from_flat(document, catalog) if flat else _from_spec(document, catalog)
+
+
+def _from_spec(document: dict[str, Any], catalog: Catalog) -> TriggerDraft:
+    written = written_form.convert(document, TriggerDocument, InvalidTrigger)
+    spec, operation = written.spec, written.spec.operation
+    if operation.type != "function":
+        raise InvalidTrigger("spec.operation.type", f"{operation.type!r} is not supported; expected 'function'")
+    return _draft(
+        written,
+        spec,
+        catalog,
+        prefix="spec.",
+        service=operation.service_id or operation.service,
+        function_name=operation.function_name,
+    )
+
+
+def _from_flat(document: dict[str, Any], catalog: Catalog) -> TriggerDraft:
+    written = written_form.convert(document, FlatTriggerDocument, InvalidTrigger)
+    return _draft(written, written, catalog, prefix="", service=written.service, function_name=written.function)
+
+
+def _draft(
+    written: TriggerDocument | FlatTriggerDocument,
+    spec: Spec | FlatTriggerDocument,
+    catalog: Catalog,
+    *,
+    prefix: str,
+    service: str | None,
+    function_name: str | None,
+) -> TriggerDraft:
+    if written.type != "Event":
+        raise InvalidTrigger("type", f"{written.type!r} is not a trigger type; expected 'Event'")
+    if written.name is not None and not 0 < len(written.name) <= MAX_NAME_LENGTH:
+        raise InvalidTrigger("name", f"has {len(written.name)} characters; expected 1 to {MAX_NAME_LENGTH}")
+    resource, actions = _listen(spec, catalog, prefix)
+    dql.compile(spec.filter, path=f"{prefix}filter")
+    if isinstance(spec.input, list) and spec.input:
+        raise InvalidTrigger(f"{prefix}input", "expected an object of constant arguments")
+    return TriggerDraft(
+        id=written.id,
+        name=written.name,
+        project=written.project_id or written.project,
+        service=service,
+        function_name=function_name or "run",
+        resource=resource,
+        actions=actions,
+        filter={} if spec.filter is None else spec.filter,
+        mode=spec.execution_mode,
+        input=spec.input if isinstance(spec.input, dict) else {},
+        active=written.active,
+    )
+
+
+def _listen(spec: Spec | FlatTriggerDocument, catalog: Catalog, prefix: str) -> tuple[str, tuple[str, ...]]:
+    resource = catalog.resource(spec.resource, f"{prefix}resource")
+    given = [spec.actions] if isinstance(spec.actions, str) else spec.actions
+    if not given:
+        raise InvalidTrigger(f"{prefix}actions", "is empty; expected at least one of " + ", ".join(catalog.resources[resource]))
+    actions: dict[str, None] = {}
+    for index, action in enumerate(given):
+        path = f"{prefix}actions[{index}]"
+        _, spelled = catalog.spelling(resource, action, (f"{prefix}resource", path))
+        catalog.check_mode(resource, spelled, spec.execution_mode, f"{prefix}executionMode")
+        actions[spelled] = None
+    return resource, tuple(actions)
+
+
+def document(trigger: Trigger) -> dict[str, Any]:
+    """The API's shape of a stored trigger."""
+    return {
+        "id": trigger.id,
+        "name": trigger.name,
+        "type": "Event",
+        "projectId": trigger.project_id,
+        "active": trigger.active,
+        "version": trigger.version,
+        "createdAt": trigger.created_at,
+        "updatedAt": trigger.updated_at,
+        "creator": trigger.creator,
+        "spec": {
+            "resource": trigger.resource,
+            "actions": list(trigger.actions),
+            "filter": trigger.filter,
+            "executionMode": trigger.mode.value,
+            "input": trigger.input,
+            "operation": {
+                "type": "function",
+                "serviceId": trigger.service_id,
+                "functionName": trigger.function_name,
+            },
+        },
+    }
