@@ -1,0 +1,105 @@
+"""The event log as a table: appended by many, read by one, in the order (xid, seq) below the horizon.
+
+Reading by sequence number alone loses events: a transaction with a smaller number may commit later. Below the
+smallest transaction that is still open nothing can appear any more, so that is how far a reader goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import date
+
+import asyncpg
+
+from backbone.model import causation
+from backbone.model.events import DeadLetter, Event, RecordedEvent
+from backbone.store import events, exclusive
+from backbone.store.database import Database
+from backbone.store.queries import sql
+from backbone.store.wakeups import Wakeups
+
+CHANNEL = "events"
+_HORIZON_PAUSE = 0.0005  # seconds; an open transaction that hides events is a commit away from ending
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    day: date
+    xid: int
+    seq: int
+
+
+class PostgresEventLog:
+    def __init__(self, database: Database, wakeups: Wakeups, reader: str = "engine") -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._reader = reader
+        self._stack = AsyncExitStack()
+        self._writer: asyncpg.Connection | None = None
+        self._writing = asyncio.Lock()
+
+    async def append(self, events_: Sequence[Event]) -> None:
+        async with self._writing:
+            if self._writer is None or self._writer.is_closed():
+                await self._stack.aclose()
+                self._writer = await self._stack.enter_async_context(self._database.lane())
+            await events.append(self._writer, events_)
+        self._wakeups.wake([CHANNEL])
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        self._writer = None
+
+    async def read(self, limit: int) -> AsyncIterator[PostgresEventBatch]:
+        signal = self._wakeups.watch(CHANNEL)
+        async with self._database.lane(durable=False) as connection:
+            await exclusive.acquire(connection, f"reader {self._reader}")
+            row = await connection.fetchrow(sql("event/position"), self._reader)
+            position = _Position(row["day"], row["xid"], row["seq"])
+            while True:
+                signal.clear()
+                rows = await connection.fetch(sql("event/read"), position.day, position.xid, position.seq, limit)
+                if rows:
+                    position = _Position(rows[-1]["day"], rows[-1]["xid"], rows[-1]["seq"])
+                    yield PostgresEventBatch(connection, self._reader, position, rows)
+                elif await connection.fetchval(
+                    sql("event/beyond horizon"), position.day, position.xid, position.seq
+                ):
+                    await asyncio.sleep(_HORIZON_PAUSE)
+                else:
+                    await self._wakeups.wait(signal)
+
+
+class PostgresEventBatch:
+    def __init__(
+        self, connection: asyncpg.Connection, reader: str, position: _Position, rows: Sequence[asyncpg.Record]
+    ) -> None:
+        self._connection = connection
+        self._reader = reader
+        self._position = position
+        self.records: list[RecordedEvent] = []
+        self.rejects: list[DeadLetter] = []
+        for row in rows:
+            self._take(row)
+
+    def _take(self, row: asyncpg.Record) -> None:
+        try:
+            self.records.append(events.from_row(row))
+        except causation.InvalidEvent as error:
+            self.rejects.append(
+                DeadLetter(
+                    source="log",
+                    position=f"{row['xid']}/{row['seq']}",
+                    path=error.path,
+                    reason=error.reason,
+                    body=row["entity"],
+                    project_id=str(row["project_id"]),
+                )
+            )
+
+    async def commit(self) -> None:
+        at = self._position
+        await self._connection.execute(sql("event/move"), self._reader, at.day, at.xid, at.seq)

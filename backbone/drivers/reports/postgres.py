@@ -1,0 +1,78 @@
+"""Reports as a table: one row holds what an agent said in one go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from backbone.model import messages
+from backbone.model.messages import Report
+from backbone.store import exclusive
+from backbone.store.database import Database
+from backbone.store.queries import sql
+from backbone.store.wakeups import Wakeups
+
+CHANNEL = "reports"
+
+log = logging.getLogger(__name__)
+
+
+class PostgresReports:
+    def __init__(self, database: Database, wakeups: Wakeups) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._stack = AsyncExitStack()
+        self._sender: asyncpg.Connection | None = None
+        self._sending = asyncio.Lock()
+
+    async def send(self, reports: Sequence[Report]) -> None:
+        async with self._sending:
+            if self._sender is None or self._sender.is_closed():
+                await self._stack.aclose()
+                self._sender = await self._stack.enter_async_context(self._database.lane())
+            await self._sender.execute(sql("work/send reports"), messages.encode_reports(reports))
+        self._wakeups.wake([CHANNEL])
+
+    async def beat(self, session: UUID, service_id: str, lease: timedelta) -> None:
+        await self._database.pool.execute(sql("work/beat"), session, service_id, lease)
+
+    async def leave(self, session: UUID) -> None:
+        await self._database.pool.execute(sql("work/leave"), session)
+
+    async def receive(self, limit: int) -> AsyncIterator[PostgresReportBatch]:
+        signal = self._wakeups.watch(CHANNEL)
+        async with self._database.lane(durable=False) as connection:
+            await exclusive.acquire(connection, "reader reports")
+            while True:
+                signal.clear()
+                rows = await connection.fetch(sql("work/receive reports"), limit)
+                if rows:
+                    yield PostgresReportBatch(connection, rows)
+                else:
+                    await self._wakeups.wait(signal)
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        self._sender = None
+
+
+class PostgresReportBatch:
+    def __init__(self, connection: asyncpg.Connection, rows: Sequence[asyncpg.Record]) -> None:
+        self._connection = connection
+        self._ids = [row["id"] for row in rows]
+        self.reports: list[Report] = []
+        for row in rows:
+            try:
+                self.reports.extend(messages.decode_reports(row["body"]))
+            except msgspec.MsgspecError as error:
+                log.error("report cannot be read, passed over", extra={"report": row["id"], "reason": str(error)})
+
+    async def acknowledge(self) -> None:
+        await self._connection.execute(sql("work/acknowledge reports"), self._ids)

@@ -1,0 +1,68 @@
+"""The work queue as a table: a row is an item that waits; taking it is deleting it and leasing its execution."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+import asyncpg
+
+from backbone.model.messages import WorkItem
+from backbone.store import executions
+from backbone.store.database import Database
+from backbone.store.queries import sql
+from backbone.store.wakeups import Wakeups
+
+
+class PostgresWorkQueue:
+    transactional = True
+
+    def __init__(self, database: Database, wakeups: Wakeups) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._stack = AsyncExitStack()
+        self._taker: asyncpg.Connection | None = None
+        self._taking = asyncio.Lock()
+
+    async def put(self, items: Sequence[WorkItem]) -> None:
+        await self._database.pool.execute(
+            sql("work/put"),
+            [item.service_id for item in items],
+            [item.execution_id for item in items],
+            [item.attempt for item in items],
+        )
+        self.announce({item.service_id for item in items})
+
+    def announce(self, service_ids: Iterable[str]) -> None:
+        self._wakeups.wake([_channel(service_id) for service_id in service_ids])
+
+    async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
+        signal = self._wakeups.watch(_channel(service_id))
+        async with self._taking:
+            while True:
+                signal.clear()
+                connection = await self._lane()
+                rows = await connection.fetch(sql("work/take"), service_id, session, limit)
+                if rows:
+                    return [executions.work_item(row) for row in rows]
+                await self._wakeups.wait(signal)
+
+    async def depth(self) -> Mapping[str, int]:
+        return {row["service_id"]: row["items"] for row in await self._database.pool.fetch(sql("work/depth"))}
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        self._taker = None
+
+    async def _lane(self) -> asyncpg.Connection:
+        # Durable: an item whose taking is forgotten would be given to a second agent while the first runs it.
+        if self._taker is None or self._taker.is_closed():
+            await self._stack.aclose()
+            self._taker = await self._stack.enter_async_context(self._database.lane())
+        return self._taker
+
+
+def _channel(service_id: str) -> str:
+    return f"work {service_id}"

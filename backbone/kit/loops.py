@@ -1,0 +1,71 @@
+"""Loops that do not die: what breaks is begun again, and said.
+
+A process is a handful of loops. Each is a coroutine function that opens what it needs, works for ever, and raises
+when something breaks. `keep` begins it again after a pause that grows, whatever it raised: a narrow `except` is how
+services end up alive and doing nothing. `Health` knows which loops are at work, and readiness asks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+FIRST_PAUSE = 0.05  # seconds
+LONGEST_PAUSE = 2.0
+STEADY = 5.0
+"""A loop that worked this long before it broke begins again with the first pause."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Health:
+    """What is wrong, by loop. A loop is in here from its start until it says `well`, and again when it breaks."""
+
+    wrong: dict[str, str] = field(default_factory=dict)
+
+    def well(self, name: str) -> None:
+        self.wrong.pop(name, None)
+
+    def broken(self, name: str, reason: str) -> None:
+        self.wrong[name] = reason
+
+    @property
+    def ready(self) -> bool:
+        return not self.wrong
+
+    @property
+    def detail(self) -> str:
+        return "; ".join(f"{name}: {reason}" for name, reason in sorted(self.wrong.items()))
+
+
+async def keep(name: str, body: Callable[[], Awaitable[None]], health: Health) -> None:
+    """Run `body` for ever. It is taken to be well once it has worked for the length of the first pause."""
+    loop = asyncio.get_running_loop()
+    pause = FIRST_PAUSE
+    health.broken(name, "starting")
+    while True:
+        began = loop.time()
+        steady = loop.call_later(FIRST_PAUSE, health.well, name)
+        try:
+            await body()
+            reason, error = "ended", None
+        except Exception as raised:  # any: see above
+            reason, error = f"{type(raised).__name__}: {raised}", raised
+        finally:
+            steady.cancel()
+        if loop.time() - began > STEADY:
+            pause = FIRST_PAUSE
+        if name not in health.wrong:
+            log.warning("loop broke, begins again", extra={"loop": name, "reason": reason}, exc_info=_trace_of(error))
+        health.broken(name, reason)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _trace_of(error: Exception | None) -> Exception | None:
+    """A server that went away needs no traceback; a mistake of ours does."""
+    foreign = isinstance(error, OSError) or type(error).__module__.startswith("asyncpg")
+    return None if foreign else error

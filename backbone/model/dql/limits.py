@@ -1,0 +1,40 @@
+"""How large a filter may be. One page of numbers, so that creation refuses what matching would pay for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backbone.model.dql.expression import And, Expression, Nor, Or
+
+BYTES: Final = 64 * 1024  #: of the filter written as JSON
+NESTING: Final = 32  #: objects and lists inside one another; also the parts of one path
+LIST_MEMBERS: Final = 1_000  #: of any one list: `$in`, `$and`, a list compared as a whole
+CONJUNCTIONS: Final = 64  #: ways to be true, once the `$or`s are multiplied out
+GLOB_STARS: Final = 32  #: runs of `*` in one `$glob`: each costs a pass over the text
+NUMBER_BITS: Final = 1_024  #: a larger integer has no double, and no JSON reader keeps it
+
+
+def conjunctions(expression: Expression) -> int:
+    """How many conjunctions the disjunctive normal form would have; counted only as far as one too many."""
+    return _ways(expression, wanted=True)
+
+
+def _ways(expression: Expression, *, wanted: bool) -> int:
+    if isinstance(expression, Nor):
+        return _all(expression.members, wanted=False) if wanted else _any(expression.members, wanted=True)
+    if isinstance(expression, And):
+        return _all(expression.members, wanted=True) if wanted else _any(expression.members, wanted=False)
+    if isinstance(expression, Or):
+        return _any(expression.members, wanted=True) if wanted else _all(expression.members, wanted=False)
+    return 1
+
+
+def _any(members: tuple[Expression, ...], *, wanted: bool) -> int:
+    return min(sum(_ways(member, wanted=wanted) for member in members), CONJUNCTIONS + 1)
+
+
+def _all(members: tuple[Expression, ...], *, wanted: bool) -> int:
+    product = 1
+    for member in members:
+        product = min(product * _ways(member, wanted=wanted), CONJUNCTIONS + 1)
+    return product

@@ -1,0 +1,74 @@
+"""The way to PostgreSQL.
+
+Two kinds of connection: the *pool* for what comes now and then, and a *lane* for a loop of its own, which keeps its
+prepared statements and says once how durable its commits are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+_PLANNING = {
+    # Tables here are empty at the start and huge soon after; a plan made for the empty one must not be a scan.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
+    "jit": "off",
+}
+
+
+class Database:
+    """Open once a process, close at its end."""
+
+    def __init__(self, dsn: str, name: str = "trigger-engine") -> None:
+        self.dsn = dsn
+        self._name = name
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self, max_size: int = 8) -> Database:
+        self._pool = await asyncpg.create_pool(
+            self.dsn, min_size=0, max_size=max_size, server_settings={"application_name": self._name}
+        )
+        return self
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            # A connection whose server hangs must not keep us from going.
+            try:
+                await asyncio.wait_for(self._pool.close(), 5)
+            except TimeoutError:
+                self._pool.terminate()
+            self._pool = None
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        if self._pool is None:
+            raise RuntimeError("the database is not open")
+        return self._pool
+
+    @asynccontextmanager
+    async def lane(self, *, durable: bool = True) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for one loop. Not `durable`: a crash of the server may undo the last commits, whole and in
+        order, which is right for what is done again from what is still there (docs/decisions/0003-durability.md)."""
+        connection = await asyncpg.connect(
+            self.dsn,
+            server_settings={
+                "application_name": self._name,
+                "synchronous_commit": "on" if durable else "off",
+                **_PLANNING,
+            },
+        )
+        try:
+            yield connection
+        finally:
+            # Not close(): after an error in the middle of a query it would wait for the server's answer.
+            if not connection.is_closed():
+                try:
+                    await connection.close(timeout=2)
+                except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+                    connection.terminate()

@@ -1,0 +1,50 @@
+"""Rows of the event table, to and from `Event`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from backbone.model import causation
+from backbone.model.events import Event, RecordedEvent
+from backbone.store.queries import sql
+
+
+async def append(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
+    await connection.execute(
+        sql("event/append"),
+        [event.project_id for event in events],
+        [event.id for event in events],
+        [event.resource for event in events],
+        [event.action for event in events],
+        [event.entity_id for event in events],
+        [event.time for event in events],
+        [event.actor for event in events],
+        [None if event.causation is None else causation.encode(event.causation) for event in events],
+        [event.entity for event in events],
+        [event.previous for event in events],
+    )
+
+
+async def get(connection: asyncpg.Connection | asyncpg.Pool, event_id: str, project_id: str | None) -> RecordedEvent | None:
+    rows = await connection.fetch(sql("event/get"), event_id, None if project_id is None else UUID(project_id))
+    return from_row(rows[0]) if rows else None
+
+
+def from_row(row: asyncpg.Record) -> RecordedEvent:
+    """Raises InvalidEvent when the causation in the row does not read."""
+    event = Event(
+        id=row["id"],
+        project_id=str(row["project_id"]),
+        resource=row["resource"],
+        action=row["action"],
+        entity_id=row["entity_id"],
+        entity=row["entity"],
+        previous=row["previous"],
+        actor=row["actor"],
+        time=row["occurred"],
+        causation=None if row["causation"] is None else causation.decode(row["causation"]),
+    )
+    return RecordedEvent(event=event, received=row["received"])

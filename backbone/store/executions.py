@@ -1,0 +1,138 @@
+"""Executions: recorded, taken, settled; each a batch and one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import asyncpg
+
+from backbone.model.executions import NewExecution, Settlement, StatusLine, StoppedMatch
+from backbone.model.messages import Logged, WorkItem
+from backbone.store.queries import sql
+
+
+async def record(
+    connection: asyncpg.Connection, batch: Sequence[NewExecution], *, queue_too: bool
+) -> list[tuple[UUID, str]]:
+    """Record those that nobody recorded before; return (execution, service) of these. With `queue_too` they stand in
+    the queue afterwards, otherwise among the pending."""
+    rows = await connection.fetch(
+        sql("execution/record"),
+        [new.id for new in batch],
+        [new.project_id for new in batch],
+        [new.service_id for new in batch],
+        [new.trigger_id for new in batch],
+        [new.function_name for new in batch],
+        [new.max_attempts for new in batch],
+        [new.event_day for new in batch],
+        [new.event_id for new in batch],
+        [new.resource for new in batch],
+        [new.action for new in batch],
+        [new.entity_id for new in batch],
+        [new.once for new in batch],
+        [new.causation for new in batch],
+        [new.input for new in batch],
+        [new.creator for new in batch],
+        queue_too,
+    )
+    return [(row["id"], row["service_id"]) for row in rows]
+
+
+async def record_stopped(connection: asyncpg.Connection, stopped: Sequence[StoppedMatch]) -> int:
+    """Write down what the guard stopped; return how many of them are new."""
+    rows = await connection.fetch(
+        sql("incident/record stopped"),
+        [one.trigger_id for one in stopped],
+        [one.event_id for one in stopped],
+        [one.project_id for one in stopped],
+        [one.entity_id for one in stopped],
+        [one.reason for one in stopped],
+        [one.causation for one in stopped],
+    )
+    return len(rows)
+
+
+async def settle(connection: asyncpg.Connection, settlements: Sequence[Settlement]) -> list[tuple[UUID, str]]:
+    """Move those that still are where the settlement expects them; return (execution, new status) of these.
+
+    At most one settlement an execution.
+    """
+    rows = await connection.fetch(
+        sql("execution/settle"),
+        [one.id for one in settlements],
+        [one.attempt for one in settlements],
+        [one.status.value for one in settlements],
+        [one.next_attempt for one in settlements],
+        [one.started_at for one in settlements],
+        [one.finished_at for one in settlements],
+        [one.duration for one in settlements],
+        [one.percent for one in settlements],
+        [one.output for one in settlements],
+        [one.message for one in settlements],
+        [one.traceback for one in settlements],
+        [one.due for one in settlements],
+    )
+    return [(row["id"], row["status"]) for row in rows]
+
+
+async def append_status(connection: asyncpg.Connection, lines: Sequence[StatusLine]) -> None:
+    await connection.execute(
+        sql("execution/append status log"),
+        [line.execution_id for line in lines],
+        [line.attempt for line in lines],
+        [line.number for line in lines],
+        [line.at for line in lines],
+        [line.status for line in lines],
+        [line.percent for line in lines],
+        [line.message for line in lines],
+        [line.output for line in lines],
+    )
+
+
+async def append_logs(connection: asyncpg.Connection, chunks: Sequence[Logged]) -> None:
+    await connection.execute(
+        sql("execution/append log lines"),
+        [chunk.execution_id for chunk in chunks],
+        [chunk.attempt for chunk in chunks],
+        [chunk.number for chunk in chunks],
+        [chunk.at for chunk in chunks],
+        [chunk.lines for chunk in chunks],
+    )
+
+
+def work_item(row: asyncpg.Record) -> WorkItem:
+    (execution_id, attempt, max_attempts, service_id, project_id, function_name, input_, trigger_id, event_id,
+     resource, action, causation, entity, occurred, actor) = row  # fmt: skip
+    return WorkItem(
+        execution_id=execution_id,
+        attempt=attempt,
+        max_attempts=max_attempts,
+        service_id=service_id,
+        project_id=str(project_id),
+        function_name=function_name,
+        input=input_ or b"{}",
+        trigger_id=trigger_id,
+        event_id=event_id,
+        resource=resource,
+        action=action,
+        entity=entity,
+        event_time=occurred,
+        actor=actor,
+        causation=causation,
+    )
+
+
+async def due(connection: asyncpg.Connection, limit: int) -> list[WorkItem]:
+    """What is recorded and waits to be put in the queue, and whose time has come."""
+    return [work_item(row) for row in await connection.fetch(sql("work/due"), limit)]
+
+
+async def confirm(connection: asyncpg.Connection, items: Sequence[WorkItem], *, queue_too: bool) -> None:
+    """The queue has these; with `queue_too` this very statement puts them there."""
+    await connection.execute(
+        sql("work/put and confirm" if queue_too else "work/confirm"),
+        [item.execution_id for item in items],
+        [item.attempt for item in items],
+    )
+

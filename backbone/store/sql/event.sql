@@ -1,0 +1,54 @@
+-- name: append
+-- The same id in a project is one event: in today's partition the key says so, in earlier ones this looks.
+INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous)
+SELECT (now() AT TIME ZONE 'UTC')::date, u.project_id, u.id, now(), u.resource, u.action, u.entity_id, u.occurred,
+       u.actor, u.causation, u.entity, u.previous
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::bytea[],
+            $9::bytea[], $10::bytea[])
+     AS u (project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous)
+WHERE NOT EXISTS (
+    SELECT
+    FROM event AS earlier
+    WHERE earlier.id = u.id
+      AND earlier.project_id = u.project_id
+      AND earlier.day < (now() AT TIME ZONE 'UTC')::date
+)
+ON CONFLICT (id, project_id, day) DO NOTHING
+
+-- name: read
+-- Below the horizon nothing can appear any more: no transaction that is still open has a smaller xid.
+SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous
+FROM event
+WHERE day >= $1::date - 1
+  AND (xid, seq) > ($2::xid8, $3::bigint)
+  AND xid < pg_snapshot_xmin(pg_current_snapshot())
+ORDER BY xid, seq
+LIMIT $4
+
+-- name: beyond horizon
+SELECT EXISTS (
+    SELECT
+    FROM event
+    WHERE day >= $1::date - 1
+      AND (xid, seq) > ($2::xid8, $3::bigint)
+)
+
+-- name: position
+INSERT INTO reader (name, day, xid, seq)
+VALUES ($1, '-infinity', '0', 0)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name
+RETURNING day, xid, seq
+
+-- name: move
+UPDATE reader
+SET day = $2, xid = $3, seq = $4
+WHERE name = $1
+  AND (xid, seq) < ($3::xid8, $4::bigint)
+
+-- name: get
+SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous
+FROM event
+WHERE id = $1
+  AND ($2::uuid IS NULL OR project_id = $2)
+ORDER BY day DESC
+LIMIT 2

@@ -1,0 +1,174 @@
+-- name: put
+INSERT INTO queue (service_id, execution_id, attempt)
+SELECT *
+FROM unnest($1::text[], $2::uuid[], $3::smallint[])
+
+-- name: take
+-- Taking is deleting and leasing in one. An item that came twice, or whose execution has moved on, falls away here.
+WITH next AS (
+    SELECT id
+    FROM queue
+    WHERE service_id = $1
+    ORDER BY id
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+),
+taken AS (
+    DELETE FROM queue
+    USING next
+    WHERE queue.service_id = $1
+      AND queue.id = next.id
+    RETURNING queue.execution_id, queue.attempt
+),
+startable AS (
+    SELECT execution.*
+    FROM taken
+    JOIN execution ON execution.id = taken.execution_id
+    WHERE execution.attempt = taken.attempt
+      AND execution.status = 'queued'
+),
+leased AS (
+    INSERT INTO lease (execution_id, attempt, session_id)
+    SELECT id, attempt, $2
+    FROM startable
+    ON CONFLICT (execution_id) DO NOTHING
+    RETURNING execution_id
+)
+SELECT startable.id, startable.attempt, startable.max_attempts, startable.service_id, startable.project_id,
+       startable.function_name, startable.input, startable.trigger_id, startable.event_id, startable.resource,
+       startable.action, startable.causation, event.entity, event.occurred, event.actor
+FROM leased
+JOIN startable ON startable.id = leased.execution_id
+LEFT JOIN event ON event.id = startable.event_id
+    AND event.project_id = startable.project_id
+    AND event.day = startable.event_day
+
+-- name: waiting
+SELECT EXISTS (SELECT FROM queue WHERE service_id = $1)
+
+-- name: depth
+SELECT service_id, count(*) AS items
+FROM queue
+GROUP BY service_id
+
+-- name: due
+-- What is to be put in the queue now, oldest first; it stays until it is confirmed.
+SELECT pending.execution_id, pending.attempt, execution.max_attempts, execution.service_id, execution.project_id,
+       execution.function_name, execution.input, execution.trigger_id, execution.event_id, execution.resource,
+       execution.action, execution.causation, event.entity, event.occurred, event.actor
+FROM pending
+JOIN execution ON execution.id = pending.execution_id
+LEFT JOIN event ON event.id = execution.event_id
+    AND event.project_id = execution.project_id
+    AND event.day = execution.event_day
+WHERE pending.due <= now()
+ORDER BY pending.due
+LIMIT $1
+
+-- name: next due
+SELECT extract(epoch FROM min(due) - now())::float8
+FROM pending
+
+-- name: confirm
+-- The queue has them: say so, and forget that they were to be put there.
+WITH put AS (
+    DELETE FROM pending
+    USING unnest($1::uuid[], $2::smallint[]) AS done (execution_id, attempt)
+    WHERE pending.execution_id = done.execution_id
+      AND pending.attempt = done.attempt
+    RETURNING pending.execution_id, pending.attempt
+)
+UPDATE execution
+SET status = 'queued'
+FROM put
+WHERE execution.id = put.execution_id
+  AND execution.attempt = put.attempt
+  AND execution.status = 'created'
+
+-- name: put and confirm
+-- The queue is in this database: both in one transaction.
+WITH put AS (
+    DELETE FROM pending
+    USING unnest($1::uuid[], $2::smallint[]) AS done (execution_id, attempt)
+    WHERE pending.execution_id = done.execution_id
+      AND pending.attempt = done.attempt
+    RETURNING pending.execution_id, pending.attempt
+),
+moved AS (
+    UPDATE execution
+    SET status = 'queued'
+    FROM put
+    WHERE execution.id = put.execution_id
+      AND execution.attempt = put.attempt
+      AND execution.status = 'created'
+    RETURNING execution.id, execution.service_id, execution.attempt
+)
+INSERT INTO queue (service_id, execution_id, attempt)
+SELECT service_id, id, attempt
+FROM moved
+
+-- name: send reports
+INSERT INTO report (body)
+VALUES ($1)
+
+-- name: receive reports
+SELECT id, body
+FROM report
+ORDER BY id
+LIMIT $1
+
+-- name: acknowledge reports
+DELETE FROM report
+WHERE id = ANY ($1::bigint[])
+
+-- name: beat
+INSERT INTO agent_session (id, service_id, lease_until)
+VALUES ($1, $2, now() + $3::interval)
+ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+
+-- name: leave
+UPDATE agent_session
+SET lease_until = now()
+WHERE id = $1
+
+-- name: expired leases
+-- Held by a session that is silent too long, or that was gone before it said a word.
+SELECT lease.execution_id, lease.attempt, execution.status, execution.max_attempts, execution.service_id,
+       service.on_reset, execution.started_at
+FROM lease
+JOIN execution ON execution.id = lease.execution_id
+LEFT JOIN service ON service.id = execution.service_id
+LEFT JOIN agent_session ON agent_session.id = lease.session_id
+WHERE coalesce(agent_session.lease_until, lease.taken_at + $1::interval) < now()
+LIMIT $2
+
+-- name: give back
+-- Taken and never started: it goes to the end of the queue, and no attempt is counted.
+WITH freed AS (
+    DELETE FROM lease
+    USING unnest($1::uuid[], $2::smallint[]) AS lost (execution_id, attempt)
+    WHERE lease.execution_id = lost.execution_id
+      AND lease.attempt = lost.attempt
+    RETURNING lease.execution_id, lease.attempt
+),
+moved AS (
+    UPDATE execution
+    SET status = 'created'
+    FROM freed
+    WHERE execution.id = freed.execution_id
+      AND execution.attempt = freed.attempt
+      AND execution.status = 'queued'
+    RETURNING execution.id, execution.attempt
+)
+INSERT INTO pending (execution_id, attempt, due)
+SELECT id, attempt, now()
+FROM moved
+ON CONFLICT (execution_id, attempt) DO NOTHING
+
+-- name: forget sessions
+DELETE FROM agent_session
+WHERE lease_until < now() - $1::interval
+  AND NOT EXISTS (SELECT FROM lease WHERE lease.session_id = agent_session.id)
+
+-- name: try lock
+SELECT pg_try_advisory_lock(hashtextextended($1, 0))
