@@ -13,7 +13,8 @@ import ctypes
 import os
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT = 1, 8, 47
+PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_CAP_AMBIENT = 1, 28, 47
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT_RAISE = 2
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
@@ -34,7 +35,8 @@ def main(parent: int, death_signal: int, uid: int, command: list[str]) -> None:
 
 
 def leave_root(uid: int) -> None:
-    call("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    # Keeps the capabilities through the change of user, and valid for access(), by which PostgreSQL looks for its files.
+    call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)

