@@ -18,7 +18,7 @@ class Object:
     members: tuple[tuple[str, Operand], ...]
 
 
-Operand: TypeAlias = None | bool | int | float | str | tuple["Operand", ...] | Object
+Operand: TypeAlias = bool | int | float | str | tuple["Operand", ...] | Object | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Comparison:
 class ElementMatch:
     """`$match` with an object: one element of the list at the path satisfies the whole condition.
 
-    With `on_values` the condition compares the element itself (`{"$gt": 1, "$lt": 5}`); otherwise it names fields of it.
+    With `on_values` the condition compares the element itself (`{"$gt": 1, "$lt": 5}`), otherwise fields of it.
     """
 
     parts: tuple[str, ...]
@@ -88,10 +88,32 @@ def conjunction(members: list[Expression]) -> Expression:
     return flat[0] if len(flat) == 1 else And(tuple(flat))
 
 
-def document_of(operand: Operand) -> object:
-    """The operand as the JSON value it was parsed from."""
+def json_of(expression: Expression) -> dict[str, object]:
+    """The expression as a filter document again: parsed, it gives the same expression."""
+    match expression:
+        case Comparison(parts, operator, operand):
+            asked: dict[str, object] = {operator: operand_json(operand)}
+            return {expression.path: asked} if parts else asked
+        case ElementMatch(parts, condition):
+            asked = {"$match": json_of(condition)}
+            return {expression.path: asked} if parts else asked
+        case And(members) if members and all(_on_the_element(member) for member in members):
+            return {operator: operand for member in members for operator, operand in json_of(member).items()}
+        case And(members):
+            return {"$and": [json_of(member) for member in members]} if members else {}
+        case Or(members):
+            return {"$or": [json_of(member) for member in members]}
+        case Nor(members):
+            return {"$nor": [json_of(member) for member in members]}
+
+
+def operand_json(operand: Operand) -> object:
     if isinstance(operand, tuple):
-        return [document_of(member) for member in operand]
+        return [operand_json(member) for member in operand]
     if isinstance(operand, Object):
-        return {key: document_of(member) for key, member in operand.members}
+        return {key: operand_json(member) for key, member in operand.members}
     return operand
+
+
+def _on_the_element(member: Expression) -> bool:
+    return isinstance(member, Comparison | ElementMatch) and not member.parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from backbone.model.dql.expression import And, Expression, Nor, Or
@@ -11,7 +12,7 @@ NESTING: Final = 32  #: objects and lists inside one another; also the parts of 
 LIST_MEMBERS: Final = 1_000  #: of any one list: `$in`, `$and`, a list compared as a whole
 CONJUNCTIONS: Final = 64  #: ways to be true, once the `$or`s are multiplied out
 GLOB_STARS: Final = 32  #: runs of `*` in one `$glob`: each costs a pass over the text
-NUMBER_BITS: Final = 1_024  #: a larger integer has no double, and no JSON reader keeps it
+NUMBER: Final = sys.float_info.max  #: a larger integer is no double, and JSON readers do not keep it
 
 
 def conjunctions(expression: Expression) -> int:

@@ -75,10 +75,10 @@ def _after_star(text: str, reached: Iterable[int]) -> list[int]:
     places: list[int] = []
     covered = 0
     for place in reached:
-        slash = text.find("/", max(place, covered))
-        end = len(text) if slash < 0 else slash
-        places.extend(range(max(place, covered), end + 1))
-        covered = max(covered, end + 1)
+        if place >= covered:
+            slash = text.find("/", place)
+            covered = (len(text) if slash < 0 else slash) + 1
+            places.extend(range(place, covered))
     return places
 
 

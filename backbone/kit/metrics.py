@@ -1,0 +1,62 @@
+"""What is counted, by stage. Names and units follow the conventions of Prometheus; docs/metrics.md lists them.
+
+With `PROMETHEUS_MULTIPROC_DIR` in the environment the processes of one machine count into that folder and the
+gateway shows them all; without it each process shows its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+
+events_accepted = Counter("trigger_engine_events_accepted", "Events taken into the log over HTTP.")
+dead_letters = Counter("trigger_engine_dead_letters", "Documents set aside because they could not be read.", ["where"])
+events_read = Counter("trigger_engine_events_read", "Events that the engine carried through its stages.")
+matches = Counter("trigger_engine_matches", "Pairs of an event and a trigger that wants to know of it.")
+matches_stopped = Counter("trigger_engine_matches_stopped", "Matches that the guard stopped as a loop.")
+executions_recorded = Counter("trigger_engine_executions_recorded", "Executions written down for a match.")
+executions_created = Counter("trigger_engine_executions_created", "Executions that somebody asked for over HTTP.")
+executions_enqueued = Counter("trigger_engine_executions_enqueued", "Executions the dispatcher put in a queue, retries too.")
+executions_taken = Counter("trigger_engine_executions_taken", "Executions that an agent took.")
+executions_finished = Counter("trigger_engine_executions_finished", "Attempts that an agent ended.", ["status"])
+executions_settled = Counter("trigger_engine_executions_settled", "Executions that came to a status.", ["status"])
+executions_retried = Counter("trigger_engine_executions_retried", "Failed attempts that are tried again.")
+executions_rescued = Counter("trigger_engine_executions_rescued", "Executions whose agent was lost.")
+
+event_to_recorded = Histogram(
+    "trigger_engine_event_to_recorded_seconds", "From an event in the log to its executions recorded.", buckets=_SECONDS
+)
+recorded_to_started = Histogram(
+    "trigger_engine_recorded_to_started_seconds", "From an execution recorded to its function started.", buckets=_SECONDS
+)
+run_time = Histogram("trigger_engine_run_seconds", "Time in the function.", buckets=_SECONDS)
+queue_age = Histogram("trigger_engine_queue_age_seconds", "Time an execution waited to be taken.", buckets=_SECONDS)
+
+queue_depth = Gauge(
+    "trigger_engine_queue_depth", "Executions waiting in a service's queue.", ["service"], multiprocess_mode="mostrecent"
+)
+horizon_age = Gauge(
+    "trigger_engine_log_horizon_seconds",
+    "Age of the oldest open write transaction, which hides newer events from the engine.",
+    multiprocess_mode="mostrecent",
+)
+
+
+def observe(histogram: Histogram, values: Iterable[float]) -> None:
+    """Observe many. Sorted into buckets once for all, and not once a value: the lock and the look-up are most of it."""
+    bounds = histogram._upper_bounds
+    buckets = histogram._buckets
+    total, counts = 0.0, [0] * len(bounds)
+    for value in values:
+        total += value
+        for index, bound in enumerate(bounds):
+            if value <= bound:
+                counts[index] += 1
+                break
+    histogram._sum.inc(total)
+    for index, count in enumerate(counts):
+        if count:
+            buckets[index].inc(count)

@@ -1,0 +1,58 @@
+"""DQL, the filter language of triggers: a JSON document says which entities are meant. `docs/filters.md` teaches it.
+
+    document ─ shapes ─► parsing ─► expression ─► evaluation ─► matches(entity)
+                         (limits)   (immutable)       └────────► explanation
+
+Pure: no I/O, no clock, no state. Everything that can be wrong with a filter is raised by `compile` as InvalidFilter;
+`matches` and `explain` never raise, whatever JSON the entity is. What public sources leave open is in `assumptions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backbone.model.dql import explanation
+from backbone.model.dql.evaluation import Clause, compiled
+from backbone.model.dql.explanation import Explanation
+from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Nor, Object, Operand, Or
+from backbone.model.dql.parsing import parse
+from backbone.model.dql.shapes import unwrapped
+
+__all__ = [
+    "And",
+    "Comparison",
+    "ElementMatch",
+    "Explanation",
+    "Expression",
+    "Filter",
+    "Nor",
+    "Object",
+    "Operand",
+    "Or",
+    "compile",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filter:
+    source: object  #: the document as it was given to `compile`
+    expression: Expression
+    ignored: tuple[str, ...]  #: parts of a wrapped query that a filter cannot honour, such as its join
+    _root: Clause
+
+    def matches(self, entity: object) -> bool:
+        """Whether a decoded entity (what `orjson.loads` gives) is meant."""
+        return self._root.holds(entity)
+
+    def explain(self, entity: object) -> Explanation:
+        return explanation.explained(self._root, entity)
+
+
+def compile(filter: object, path: str = "filter") -> Filter:
+    """The filter of a document in any of the accepted shapes; None is the filter that every entity passes.
+
+    Raises InvalidFilter, whose path begins with `path` and names the place inside the document.
+    """
+    document, at, ignored = unwrapped(filter, (None, path))
+    expression = parse(document, at)
+    return Filter(filter, expression, ignored, compiled(expression))

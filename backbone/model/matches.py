@@ -1,0 +1,32 @@
+"""A match: an event and a trigger that wants to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backbone.model.dql import Filter
+from backbone.model.events import RecordedEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveTrigger:
+    """A trigger as the engine holds it: active, its service too, its filter compiled."""
+
+    id: str
+    name: str
+    version: int
+    project_id: str
+    service_id: str
+    function_name: str
+    resource: str
+    actions: tuple[str, ...]
+    filter: Filter
+    once: bool
+    input: bytes | None  #: JSON object of constant arguments, None when there are none
+    max_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    trigger: LiveTrigger
+    recorded: RecordedEvent

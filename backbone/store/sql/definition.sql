@@ -1,0 +1,182 @@
+-- name: project by name
+SELECT id, name, created_at
+FROM project
+WHERE name = $1
+
+-- name: project by id
+SELECT id, name, created_at
+FROM project
+WHERE id = $1
+
+-- name: projects
+SELECT id, name, created_at
+FROM project
+ORDER BY name
+
+-- name: make project
+INSERT INTO project (name)
+VALUES ($1)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name
+RETURNING id, name, created_at
+
+-- name: put codebase
+INSERT INTO codebase (id, sha256, content)
+VALUES ($1, $2, $3)
+ON CONFLICT (sha256) DO UPDATE SET sha256 = excluded.sha256
+RETURNING id
+
+-- name: codebase
+SELECT content
+FROM codebase
+WHERE id = $1
+
+-- name: has codebase
+SELECT EXISTS (SELECT FROM codebase WHERE id = $1)
+
+-- name: put package
+INSERT INTO package (id, project_id, name, creator)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (project_id, name) DO UPDATE SET latest = package.latest + 1, updated_at = now()
+RETURNING id, latest
+
+-- name: revise package
+UPDATE package
+SET latest = latest + 1,
+    updated_at = now()
+WHERE id = $1
+RETURNING latest
+
+-- name: put package revision
+INSERT INTO package_revision (package_id, revision, modules, codebase_id)
+VALUES ($1, $2, $3, $4)
+
+-- name: package
+SELECT package.id, package.project_id, package.name, revision.revision, revision.modules, revision.codebase_id,
+       package.created_at, package.updated_at, package.creator, package.latest
+FROM package
+JOIN package_revision AS revision ON revision.package_id = package.id
+WHERE package.id = $1
+  AND revision.revision = coalesce($2, package.latest)
+
+-- name: package revisions
+SELECT package.id, package.project_id, package.name, revision.revision, revision.modules, revision.codebase_id,
+       package.created_at, revision.created_at AS updated_at, package.creator, package.latest
+FROM package
+JOIN package_revision AS revision ON revision.package_id = package.id
+WHERE package.id = $1
+ORDER BY revision.revision DESC
+
+-- name: packages
+SELECT package.id, package.project_id, package.name, revision.revision, revision.modules, revision.codebase_id,
+       package.created_at, package.updated_at, package.creator, package.latest
+FROM package
+JOIN package_revision AS revision ON revision.package_id = package.id AND revision.revision = package.latest
+WHERE ($1::uuid IS NULL OR package.project_id = $1)
+  AND ($2::text IS NULL OR package.name = $2)
+ORDER BY package.id
+
+-- name: delete package
+DELETE FROM package
+WHERE id = $1
+RETURNING id
+
+-- name: make service
+INSERT INTO service (id, project_id, name, package_id, package_revision, module_name, runtime, init_params,
+                     execution_timeout, drain_time, max_attempts, on_reset, active, creator)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (project_id, name) DO NOTHING
+RETURNING id
+
+-- name: change service
+UPDATE service
+SET package_revision = $2,
+    module_name = $3,
+    runtime = $4,
+    init_params = $5,
+    execution_timeout = $6,
+    drain_time = $7,
+    max_attempts = $8,
+    on_reset = $9,
+    active = $10,
+    version = version + 1,
+    updated_at = now()
+WHERE id = $1
+RETURNING id
+
+-- name: set service active
+UPDATE service
+SET active = $2,
+    version = version + 1,
+    updated_at = now()
+WHERE id = $1
+RETURNING id
+
+-- name: service
+SELECT *
+FROM service
+WHERE id = $1
+
+-- name: services
+SELECT *
+FROM service
+WHERE ($1::uuid IS NULL OR project_id = $1)
+  AND ($2::text IS NULL OR name = $2)
+ORDER BY id
+
+-- name: delete service
+DELETE FROM service
+WHERE id = $1
+RETURNING id
+
+-- name: make trigger
+INSERT INTO trigger (id, project_id, service_id, name, function_name, resource, actions, filter, mode, input, active, creator)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+
+-- name: change trigger
+UPDATE trigger
+SET service_id = $2,
+    name = $3,
+    function_name = $4,
+    resource = $5,
+    actions = $6,
+    filter = $7,
+    mode = $8,
+    input = $9,
+    active = $10,
+    version = version + 1,
+    updated_at = now()
+WHERE id = $1
+RETURNING id
+
+-- name: trigger
+SELECT *
+FROM trigger
+WHERE id = $1
+
+-- name: triggers
+SELECT *
+FROM trigger
+WHERE ($1::uuid IS NULL OR project_id = $1)
+  AND ($2::text IS NULL OR name = $2)
+ORDER BY id
+
+-- name: delete trigger
+DELETE FROM trigger
+WHERE id = $1
+RETURNING id
+
+-- name: live trigger versions
+-- A change of the service is a change of its triggers: they carry its limits.
+SELECT trigger.id, trigger.version::bigint * 1000000 + service.version AS version
+FROM trigger
+JOIN service ON service.id = trigger.service_id
+WHERE trigger.active
+  AND service.active
+
+-- name: live triggers
+SELECT trigger.id, trigger.name, trigger.version::bigint * 1000000 + service.version AS version, trigger.project_id,
+       trigger.service_id, trigger.function_name, trigger.resource, trigger.actions, trigger.filter, trigger.mode,
+       trigger.input, service.max_attempts
+FROM trigger
+JOIN service ON service.id = trigger.service_id
+WHERE trigger.id = ANY ($1::text[])

@@ -1,0 +1,36 @@
+"""The execution that a match asks for, with the id that only this match can have.
+
+Once claims (trigger, entity): the row of that claim decides who runs, now and after a crash. Always claims
+(trigger, event): the id derived from the two is the claim.
+"""
+
+from __future__ import annotations
+
+from backbone.model import causation, ids
+from backbone.model.causation import Causation, Link
+from backbone.model.executions import NewExecution
+from backbone.model.matches import Match
+
+
+def execution_of(match: Match, chain: Causation) -> NewExecution:
+    trigger, recorded = match.trigger, match.recorded
+    event = recorded.event
+    claim = event.entity_id if trigger.once else event.id
+    execution_id = ids.execution_id(recorded.received, trigger.id, claim)
+    link = Link(event=event.id, trigger=trigger.id, execution=str(execution_id))
+    return NewExecution(
+        id=execution_id,
+        project_id=event.project_id,
+        service_id=trigger.service_id,
+        trigger_id=trigger.id,
+        function_name=trigger.function_name,
+        max_attempts=trigger.max_attempts,
+        event_day=recorded.received.date(),
+        event_id=event.id,
+        resource=event.resource,
+        action=event.action,
+        entity_id=event.entity_id,
+        once=trigger.once,
+        causation=causation.encode(chain.followed_by(link)),
+        input=trigger.input,
+    )

@@ -1,0 +1,64 @@
+"""Keeps the index like the table of triggers: told by a notification, and looking by itself in case one is lost."""
+
+from __future__ import annotations
+
+import logging
+
+import asyncpg
+
+from backbone.model import dql
+from backbone.model.errors import InvalidFilter
+from backbone.model.matches import LiveTrigger
+from backbone.store import definitions
+from backbone.store.database import Database
+from backbone.store.wakeups import Wakeups
+from trigger_engine.match import Index
+from trigger_engine.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+
+async def follow(pipeline: Pipeline, database: Database, wakeups: Wakeups) -> None:
+    signal = wakeups.watch(definitions.TRIGGERS_CHANNEL)
+    async with database.lane(durable=False) as connection:
+        while True:
+            signal.clear()
+            pipeline.index = await refreshed(pipeline.index, connection)
+            await wakeups.wait(signal)
+
+
+async def refreshed(index: Index, connection: asyncpg.Connection) -> Index:
+    """The index with what changed in the table since it was made; the same one when nothing did."""
+    wanted = await definitions.live_trigger_versions(connection)
+    have = index.versions
+    stale = [trigger_id for trigger_id, version in wanted.items() if have.get(trigger_id) != version]
+    gone = have.keys() - wanted.keys()
+    if not stale and not gone:
+        return index
+    put = [live for row in await definitions.live_triggers(connection, stale) if (live := _live(row)) is not None]
+    changed = index.changed(put, gone)
+    log.info("triggers loaded", extra={"triggers": len(changed), "changed": len(put), "removed": len(gone)})
+    return changed
+
+
+def _live(row: definitions.LiveTriggerRow) -> LiveTrigger | None:
+    try:
+        compiled = dql.compile(row.filter)
+    except InvalidFilter as error:
+        # Filters are checked when a trigger is made; one that an older version let in must not stop the others.
+        log.error("trigger left out, its filter is wrong", extra={"trigger": row.id, "reason": str(error)})
+        return None
+    return LiveTrigger(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        project_id=row.project_id,
+        service_id=row.service_id,
+        function_name=row.function_name,
+        resource=row.resource,
+        actions=row.actions,
+        filter=compiled,
+        once=row.once,
+        input=row.input,
+        max_attempts=row.max_attempts,
+    )

@@ -1,0 +1,3 @@
+from trigger_engine.match.index import Index
+
+__all__ = ["Index"]

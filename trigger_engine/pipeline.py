@@ -1,0 +1,52 @@
+"""How an event becomes an execution. Read this page first.
+
+    EventLog ─► ingest ─► match ─► guard ─► record ─► WorkQueue
+
+One batch is carried through at a time. Every stage is a function of its own that can be read and tested alone; they
+meet only here. A crash anywhere before `batch.commit()` brings the batch again, and the database then sees that
+what it has already is not recorded twice: nothing is lost, nothing is doubled, and no stage needs to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import asyncpg
+
+from backbone.kit import metrics
+from backbone.model.events import RecordedEvent
+from backbone.ports import EventBatch, WorkQueue
+from trigger_engine import guard, ingest, record
+from trigger_engine.match import Index
+
+
+@dataclass
+class Pipeline:
+    work_queue: WorkQueue
+    limits: guard.Limits = field(default_factory=guard.Limits)
+    index: Index = field(default_factory=Index)
+    """Swapped whole, between two batches, by whoever follows the triggers."""
+
+    async def carry(self, batch: EventBatch, connection: asyncpg.Connection) -> None:
+        """Carry one batch from the log to the queue. Raises when the store does; the batch comes again then."""
+        matches, unreadable = self.index.match(batch.records)
+        admitted, stopped = guard.judge(matches, self.limits)
+        await ingest.set_aside(connection, [*batch.rejects, *unreadable])
+        services, incidents = await record.record(
+            connection, admitted, stopped, queue_too=self.work_queue.transactional
+        )
+        self.work_queue.announce(set(services))
+        await batch.commit()
+        metrics.events_read.inc(len(batch.records) + len(batch.rejects))
+        metrics.matches.inc(len(matches))
+        metrics.executions_recorded.inc(len(services))
+        metrics.matches_stopped.inc(incidents)
+        metrics.dead_letters.labels("engine").inc(len(batch.rejects) + len(unreadable))
+        _observe(batch.records)
+
+
+def _observe(records: Sequence[RecordedEvent]) -> None:
+    now = datetime.now(UTC)
+    metrics.observe(metrics.event_to_recorded, [(now - recorded.received).total_seconds() for recorded in records])

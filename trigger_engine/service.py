@@ -1,0 +1,40 @@
+"""The engine's process: two loops, one that carries batches and one that follows the triggers."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from backbone.kit.loops import Health, keep
+from backbone.ports import EventLog, WorkQueue
+from backbone.store.database import Database
+from backbone.store.wakeups import Wakeups
+from trigger_engine import guard, live_triggers
+from trigger_engine.pipeline import Pipeline
+
+BATCH = 300
+"""Events carried at a time: at 300 the cost of the round trips is gone, and the first event waits for few others."""
+
+
+async def run(
+    database: Database,
+    wakeups: Wakeups,
+    event_log: EventLog,
+    work_queue: WorkQueue,
+    health: Health,
+    limits: guard.Limits,
+) -> None:
+    """Until cancelled."""
+    pipeline = Pipeline(work_queue, limits)
+    async with database.lane(durable=False) as connection:
+        # Not one event before the triggers are known: it would be taken to match none of them.
+        pipeline.index = await live_triggers.refreshed(pipeline.index, connection)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(keep("triggers", partial(live_triggers.follow, pipeline, database, wakeups), health))
+        tasks.create_task(keep("match", partial(_carry, pipeline, database, event_log), health))
+
+
+async def _carry(pipeline: Pipeline, database: Database, event_log: EventLog) -> None:
+    async with database.lane(durable=False) as connection:
+        async for batch in event_log.read(BATCH):
+            await pipeline.carry(batch, connection)
