@@ -19,6 +19,8 @@ _RANGE: dict[str, _Order] = {"$gt": operator.gt, "$gte": operator.ge, "$lt": ope
 def test_of(comparison: Comparison) -> tuple[Test, bool]:
     """The test of one value, and whether the comparison is the negation: it holds where no value passes."""
     match comparison.operator, comparison.operand:
+        case "$eq" | "$ne" as name, operand:
+            return equals(operand), name == "$ne"
         case "$gt" | "$gte" | "$lt" | "$lte" as name, int() | float() as bound:
             return _beside_number(_RANGE[name], bound), False
         case "$gt" | "$gte" | "$lt" | "$lte" as name, str() as bound:
@@ -32,8 +34,8 @@ def test_of(comparison: Comparison) -> tuple[Test, bool]:
         case "$glob", str() as operand:
             negated, pattern = assumptions.negated_glob(operand)
             return text(wildcards.glob(pattern)), negated
-        case name, operand:
-            return equals(operand), name == "$ne"
+        case _, operand:  # `$match` with a text, `$ieq` with a value that has no case
+            return equals(operand), False
 
 
 def _beside_number(order: _Order, bound: int | float) -> Test:

@@ -13,11 +13,15 @@ from backbone.model.dql.paths import Test
 
 def equals(operand: Operand) -> Test:
     """`$eq`: texts may hold wildcards, and a date in ISO equals the same instant in epoch milliseconds."""
+    if operand is None:
+        return assumptions.is_null
     if isinstance(operand, str):
         return text(wildcards.wildcard(operand)) if assumptions.has_wildcard(operand) else _equals_text(operand)
-    if isinstance(operand, int | float) and not isinstance(operand, bool):
-        return _equals_number(operand)
-    return _same(operand)
+    if isinstance(operand, bool):
+        return lambda value: value is operand
+    if isinstance(operand, (tuple, Object)):
+        return lambda value: _same(operand, value)
+    return _equals_number(operand)
 
 
 def equals_folded(operand: str) -> Test:
@@ -36,9 +40,10 @@ def one_of(operands: tuple[Operand, ...]) -> Test:
     patterns = [wildcards.wildcard(operand) for operand in texts if assumptions.has_wildcard(operand)]
     plain = frozenset(operand for operand in texts if not assumptions.has_wildcard(operand))
     dated = frozenset(map(dates.instant, plain)) - {None}
-    numbers = frozenset(number for operand in operands for number in _spellings(operand))
-    epochs = frozenset(map(dates.instant_of_epoch, numbers))
-    others = [_same(operand) for operand in operands if not isinstance(operand, str) and not _spellings(operand)]
+    numbers = [operand for operand in operands if type(operand) is int or type(operand) is float]
+    spelled = frozenset(spelling for number in numbers for spelling in _spellings(number))
+    epochs = frozenset(map(dates.instant_of_epoch, spelled))
+    others = [equals(operand) for operand in operands if type(operand) not in (str, int, float)]
 
     def holds(value: object) -> bool:
         if type(value) is str:
@@ -48,8 +53,8 @@ def one_of(operands: tuple[Operand, ...]) -> Test:
                 or (bool(epochs) and dates.instant(value) in epochs)
             )
         if type(value) is int or type(value) is float:
-            return value in numbers or dates.instant_of_epoch(value) in dated
-        return any(same(value) for same in others)
+            return value in spelled or dates.instant_of_epoch(value) in dated
+        return any(equal(value) for equal in others)
 
     return holds
 
@@ -72,51 +77,33 @@ def _equals_text(operand: str) -> Test:
 
 
 def _equals_number(operand: int | float) -> Test:
-    moment = dates.instant_of_epoch(operand)
-    same = _same(operand)
-    return lambda value: same(value) or (type(value) is str and dates.instant(value) == moment)
-
-
-def _spellings(operand: Operand) -> tuple[int | float, ...]:
-    """A number as a JSON reader may hand it over: beyond 64 bits also as a double. Nothing for what is no number."""
-    if isinstance(operand, bool) or not isinstance(operand, int | float):
-        return ()
-    return (operand, float(operand)) if abs(operand) >= 2**63 else (operand,)
-
-
-def _same(operand: Operand) -> Test:
-    """Equality as JSON has it, and inside lists and objects the only one: no wildcards, no dates."""
-    if operand is None:
-        return assumptions.is_null
-    if isinstance(operand, str):
-        return lambda value: value == operand
-    if isinstance(operand, bool):
-        return lambda value: value is operand
-    if isinstance(operand, tuple):
-        return _same_list([_same(member) for member in operand])
-    if isinstance(operand, Object):
-        return _same_object({key: _same(member) for key, member in operand.members})
     spellings = _spellings(operand)
-    return lambda value: (type(value) is int or type(value) is float) and value in spellings
 
-
-def _same_list(members: list[Test]) -> Test:
     def holds(value: object) -> bool:
-        return (
-            type(value) is list
-            and len(value) == len(members)
-            and all(same(element) for same, element in zip(members, value, strict=True))
-        )
+        if type(value) is int or type(value) is float:
+            return value in spellings
+        return type(value) is str and dates.instant(value) == dates.instant_of_epoch(operand)
 
     return holds
 
 
-def _same_object(members: dict[str, Test]) -> Test:
-    def holds(value: object) -> bool:
+def _spellings(number: int | float) -> tuple[int | float, ...]:
+    """A number as a JSON reader may hand it over: beyond 64 bits also as a double."""
+    return (number,) if -(2**63) < number < 2**63 else (number, float(number))
+
+
+def _same(operand: Operand, value: object) -> bool:
+    """Equality inside lists and objects, where a text has no wildcards and a date is a text."""
+    if isinstance(operand, tuple):
+        return type(value) is list and len(value) == len(operand) and all(map(_same, operand, value))
+    if isinstance(operand, Object):
         return (
             type(value) is dict
-            and len(value) == len(members)
-            and all(key in value and same(value[key]) for key, same in members.items())
+            and len(value) == len(operand.members)
+            and all(key in value and _same(member, value[key]) for key, member in operand.members)
         )
-
-    return holds
+    if operand is None or isinstance(operand, bool):
+        return value is operand
+    if isinstance(operand, str):
+        return value == operand
+    return (type(value) is int or type(value) is float) and value in _spellings(operand)

@@ -6,16 +6,15 @@ same tests one by one: what it tells is what matching did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backbone.model.dql import assumptions
 from backbone.model.dql.comparing import test_of
 from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Nor, Or
-from backbone.model.dql.paths import Test, at_any_leaf, itself_or_an_element
+from backbone.model.dql.paths import Test, at_any_leaf, leaves
 
 
-@dataclass(frozen=True, slots=True)
-class Clause:
+class Clause(NamedTuple):
     expression: Expression
     holds: Test
     members: tuple[Clause, ...] = ()
@@ -35,15 +34,18 @@ def compiled(expression: Expression) -> Clause:
 
 def _comparison(comparison: Comparison) -> Test:
     test, negated = test_of(comparison)
-    parts = comparison.parts
-    found = at_any_leaf(parts, itself_or_an_element(test)) if parts else test
+    found = at_any_leaf(comparison.parts, test) if comparison.parts else test
     return (lambda entity: not found(entity)) if negated else found
 
 
 def _element_match(match: ElementMatch) -> Test:
     condition = compiled(match.condition).holds
-    holds = condition if match.on_values else lambda element: type(element) is dict and condition(element)
-    return at_any_leaf(match.parts, lambda leaf: any(map(holds, assumptions.elements(leaf))))
+    passes = condition if match.on_values else lambda element: type(element) is dict and condition(element)
+
+    def holds(entity: object) -> bool:
+        return any(passes(element) for leaf in leaves(entity, match.parts) for element in assumptions.elements(leaf))
+
+    return holds
 
 
 def _all(tests: tuple[Test, ...]) -> Test:

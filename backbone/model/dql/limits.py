@@ -11,7 +11,8 @@ BYTES: Final = 64 * 1024  #: of the filter written as JSON
 NESTING: Final = 32  #: objects and lists inside one another; also the parts of one path
 LIST_MEMBERS: Final = 1_000  #: of any one list: `$in`, `$and`, a list compared as a whole
 CONJUNCTIONS: Final = 64  #: ways to be true, once the `$or`s are multiplied out
-GLOB_STARS: Final = 32  #: runs of `*` in one `$glob`: each costs a pass over the text
+GLOB_STARS: Final = 32  #: runs of `*` in one `$glob`: each costs a pass over the text,
+GLOB_TEXT: Final = 4_096  #: and a longer text is no path: it fits none
 NUMBER: Final = sys.float_info.max  #: a larger integer is no double, and JSON readers do not keep it
 
 

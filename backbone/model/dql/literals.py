@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from backbone.model.dql import limits, operators
@@ -59,8 +58,8 @@ def _object(value: dict[object, object], at: Location, depth: int) -> Object:
 
 
 def _number(value: int | float, at: Location) -> int | float:
-    if isinstance(value, float) and not math.isfinite(value):
+    if -limits.NUMBER <= value <= limits.NUMBER:
+        return value
+    if isinstance(value, float):  # infinite, or not a number
         raise refusal(at, f"{value} is not a JSON number")
-    if abs(value) > limits.NUMBER:
-        raise refusal(at, f"{shown(value)} is more than a JSON number holds")
-    return value
+    raise refusal(at, f"{shown(value)} is more than a JSON number holds")

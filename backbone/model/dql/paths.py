@@ -44,9 +44,7 @@ def _index(part: str) -> int | None:
 
 
 def at_any_leaf(parts: tuple[str, ...], test: Test) -> Test:
-    """A test of an entity: `test` holds for a value at the path."""
-    if not parts:
-        return test
+    """A test of an entity: a value at the path passes `test`, or it is a list and one of its elements does."""
 
     def holds(entity: object) -> bool:
         # The common way, through objects only, without the generator of `leaves`.
@@ -55,18 +53,13 @@ def at_any_leaf(parts: tuple[str, ...], test: Test) -> Test:
             if type(node) is dict:
                 node = node.get(part, MISSING)
             elif type(node) is list:
-                return any(map(test, leaves(entity, parts)))
+                return any(test(leaf) or _an_element(test, leaf) for leaf in leaves(entity, parts))
             else:
                 return test(MISSING)
-        return test(node)
+        return test(node) or (type(node) is list and any(map(test, node)))
 
     return holds
 
 
-def itself_or_an_element(test: Test) -> Test:
-    """A test of a leaf: it passes, or it is a list and one of its elements does."""
-
-    def holds(leaf: object) -> bool:
-        return test(leaf) or (type(leaf) is list and any(map(test, leaf)))
-
-    return holds
+def _an_element(test: Test, leaf: object) -> bool:
+    return type(leaf) is list and any(map(test, leaf))

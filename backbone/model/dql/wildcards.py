@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from backbone.model.dql import limits
+
 Fits = Callable[[str], bool]
 
 _STARS = re.compile(r"(\*+)")
@@ -43,6 +45,8 @@ def glob(pattern: str) -> Fits:
     pieces = _STARS.split(pattern)
 
     def fits(text: str) -> bool:
+        if len(text) > limits.GLOB_TEXT:
+            return False
         reached: Iterable[int] = (0,)
         for number, piece in enumerate(pieces):
             if number % 2 == 0:
