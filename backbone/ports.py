@@ -6,7 +6,7 @@ is in both profiles and is no port. Every hop works in batches: a call takes or 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -46,6 +46,9 @@ class WorkQueue(Protocol):
     async def put(self, items: Sequence[WorkItem]) -> None:
         """Return once the queue would survive losing us. Putting an item twice is allowed; it is taken once."""
 
+    def announce(self, service_ids: Iterable[str]) -> None:
+        """The store's own transaction put items for these services: those who wait for them look again."""
+
     async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
         """Wait for work; return at least one item and at most `limit`, leased to the session."""
 
@@ -65,8 +68,9 @@ class Reports(Protocol):
     async def send(self, reports: Sequence[Report]) -> None:
         """Return once the reports would survive losing us. Those of one execution arrive in the order sent."""
 
-    async def beat(self, session: UUID, service_id: str, lease: timedelta) -> None:
-        """The session lives and keeps its leases for `lease` from now, by the store's clock."""
+    async def beat(self, session: UUID, service_id: str, lease: timedelta) -> Sequence[UUID]:
+        """The session lives and keeps its leases for `lease` from now, by the store's clock. Returns those of its
+        executions that somebody asked to end."""
 
     async def leave(self, session: UUID) -> None:
         """The session ended in order; what it still holds may be given to another at once."""

@@ -60,6 +60,11 @@ class Settlement:
     traceback: str | None = None
 
 
+STARTED_LINE = 0
+ENDED_LINE = 999_999_999
+"""An attempt ends once: whoever says so first, the agent or the rescue, has this line."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusLine:
     """One line of the append-only log. `number` is unique in its attempt, so that a line told twice is one."""

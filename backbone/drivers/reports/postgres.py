@@ -40,8 +40,11 @@ class PostgresReports:
             await self._sender.execute(sql("work/send reports"), messages.encode_reports(reports))
         self._wakeups.wake([CHANNEL])
 
-    async def beat(self, session: UUID, service_id: str, lease: timedelta) -> None:
-        await self._database.pool.execute(sql("work/beat"), session, service_id, lease)
+    async def beat(self, session: UUID, service_id: str, lease: timedelta) -> Sequence[UUID]:
+        async with self._database.pool.acquire() as connection:
+            await connection.execute(sql("work/beat"), session, service_id, lease)
+            rows = await connection.fetch(sql("execution/to terminate"), session)
+        return [row["id"] for row in rows]
 
     async def leave(self, session: UUID) -> None:
         await self._database.pool.execute(sql("work/leave"), session)

@@ -236,6 +236,7 @@ CREATE TABLE agent_session (
 
 CREATE TABLE report (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sent_at  timestamptz NOT NULL DEFAULT now(),
     body     bytea NOT NULL
 );
 ALTER TABLE report ALTER COLUMN body SET STORAGE EXTERNAL;

@@ -132,15 +132,26 @@ SET lease_until = now()
 WHERE id = $1
 
 -- name: expired leases
--- Held by a session that is silent too long, or that was gone before it said a word.
+-- Held by a session that is silent too long, or that was gone before it said a word. What it reported while it lived
+-- is settled first: an execution that ended must not be taken for lost because its report waits.
 SELECT lease.execution_id, lease.attempt, execution.status, execution.max_attempts, execution.service_id,
-       service.on_reset, execution.started_at
+       coalesce(service.on_reset, 'failed') AS on_reset
 FROM lease
-JOIN execution ON execution.id = lease.execution_id
+LEFT JOIN execution ON execution.id = lease.execution_id
 LEFT JOIN service ON service.id = execution.service_id
 LEFT JOIN agent_session ON agent_session.id = lease.session_id
 WHERE coalesce(agent_session.lease_until, lease.taken_at + $1::interval) < now()
+  AND NOT EXISTS (
+      SELECT
+      FROM report
+      WHERE report.sent_at <= coalesce(agent_session.lease_until, lease.taken_at + $1::interval)
+  )
 LIMIT $2
+
+-- name: drop leases
+-- Of executions that ended otherwise.
+DELETE FROM lease
+WHERE execution_id = ANY ($1::uuid[])
 
 -- name: give back
 -- Taken and never started: it goes to the end of the queue, and no attempt is counted.
@@ -172,3 +183,8 @@ WHERE lease_until < now() - $1::interval
 
 -- name: try lock
 SELECT pg_try_advisory_lock(hashtextextended($1, 0))
+
+-- name: horizon age
+SELECT coalesce(extract(epoch FROM max(now() - xact_start)), 0)::float8
+FROM pg_stat_activity
+WHERE backend_xid IS NOT NULL

@@ -1,0 +1,136 @@
+"""Executions whose agent was lost are found by their leases and given a new chance, or an end.
+
+A lease that ran out is looked at twice before anything is done: after an outage of the database every agent is late,
+and the living ones renew theirs as soon as they can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from backbone.kit import metrics
+from backbone.model.executions import ENDED_LINE, Settlement, StatusLine
+from backbone.model.states import ExecutionStatus
+from backbone.store.database import Database
+from backbone.store.queries import sql
+from backbone.store.wakeups import Wakeups
+from dispatcher import enqueue, retry, settle
+
+BATCH = 1000
+LOST = "the agent that ran this attempt was lost"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredLease:
+    execution_id: UUID
+    attempt: int
+    status: ExecutionStatus | None  #: None: the execution is gone
+    max_attempts: int
+    on_reset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """What is to be done about leases that ran out."""
+
+    give_back: list[ExpiredLease]
+    drop: list[ExpiredLease]
+    settlements: list[Settlement]
+
+
+def decide(expired: Sequence[ExpiredLease], now: datetime) -> Rescue:
+    """Pure. Never started: back to the queue, no attempt counted. Started: the attempt counts, and `onReset` says
+    whether there is another."""
+    rescue = Rescue([], [], [])
+    for lease in expired:
+        if lease.status is ExecutionStatus.QUEUED:
+            rescue.give_back.append(lease)
+        elif lease.status is ExecutionStatus.IN_PROGRESS:
+            rescue.settlements.append(_reset(lease, now))
+        else:
+            rescue.drop.append(lease)
+    return rescue
+
+
+def _reset(lease: ExpiredLease, now: datetime) -> Settlement:
+    again = lease.on_reset == "rerun" and retry.may_try_again(lease.attempt, lease.max_attempts)
+    return Settlement(
+        id=lease.execution_id,
+        attempt=lease.attempt,
+        status=ExecutionStatus.CREATED if again else ExecutionStatus.FAILED,
+        next_attempt=lease.attempt + 1 if again else lease.attempt,
+        due=now if again else None,
+        finished_at=None if again else now,
+        message=LOST if again else f"{LOST}; onReset is {lease.on_reset!r}, attempt {lease.attempt} of {lease.max_attempts}",
+    )
+
+
+async def run(database: Database, wakeups: Wakeups, lease: timedelta) -> None:
+    seen: set[tuple[UUID, int]] = set()
+    async with database.lane(durable=False) as connection:
+        while True:
+            await asyncio.sleep(lease.total_seconds() / 6)
+            expired = await _expired(connection, lease)
+            certain = [one for one in expired if (one.execution_id, one.attempt) in seen]
+            seen = {(one.execution_id, one.attempt) for one in expired}
+            if certain:
+                await act(connection, decide(certain, datetime.now(UTC)))
+                wakeups.wake([enqueue.CHANNEL])
+            await connection.execute(sql("work/forget sessions"), lease * 10)
+
+
+async def _expired(connection: asyncpg.Connection, lease: timedelta) -> list[ExpiredLease]:
+    return [
+        ExpiredLease(
+            execution_id=row["execution_id"],
+            attempt=row["attempt"],
+            status=None if row["status"] is None else ExecutionStatus(row["status"]),
+            max_attempts=row["max_attempts"] or 0,
+            on_reset=row["on_reset"],
+        )
+        for row in await connection.fetch(sql("work/expired leases"), lease, BATCH)
+    ]
+
+
+async def act(connection: asyncpg.Connection, rescue: Rescue) -> None:
+    if rescue.give_back:
+        await connection.execute(
+            sql("work/give back"),
+            [one.execution_id for one in rescue.give_back],
+            [one.attempt for one in rescue.give_back],
+        )
+    if rescue.drop:
+        await connection.execute(sql("work/drop leases"), [one.execution_id for one in rescue.drop])
+    if rescue.settlements:
+        await settle.write(
+            connection,
+            settle.Outcome(
+                settlements={one.id: one for one in rescue.settlements},
+                lines=[_line(one) for one in rescue.settlements],
+            ),
+        )
+    metrics.executions_rescued.inc(len(rescue.give_back) + len(rescue.settlements))
+    log.warning(
+        "executions rescued from lost agents",
+        extra={"given_back": len(rescue.give_back), "interrupted": len(rescue.settlements)},
+    )
+
+
+def _line(settlement: Settlement) -> StatusLine:
+    return StatusLine(
+        execution_id=settlement.id,
+        attempt=settlement.attempt,
+        number=ENDED_LINE,
+        at=datetime.now(UTC),
+        status=ExecutionStatus.FAILED.value,
+        message=settlement.message,
+    )

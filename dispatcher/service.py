@@ -1,0 +1,45 @@
+"""The dispatcher's process. Every dispatcher settles what its driver gives it; the leader also enqueues what is due,
+rescues what was lost, and prunes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+
+from backbone.kit.loops import Health, keep
+from backbone.ports import Reports, WorkQueue
+from backbone.store.database import Database
+from backbone.store.wakeups import Wakeups
+from dispatcher import enqueue, leader, prune, rescue, settle
+from dispatcher.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatcherSettings:
+    lease: timedelta
+    retention: timedelta
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+async def run(
+    database: Database,
+    wakeups: Wakeups,
+    work_queue: WorkQueue,
+    reports: Reports,
+    health: Health,
+    settings: DispatcherSettings,
+) -> None:
+    """Until cancelled."""
+
+    async def lead() -> None:
+        async with asyncio.TaskGroup() as periodic:
+            periodic.create_task(keep("enqueue", partial(enqueue.run, database, work_queue, wakeups), health))
+            periodic.create_task(keep("rescue", partial(rescue.run, database, wakeups, settings.lease), health))
+            periodic.create_task(keep("prune", partial(prune.run, database, settings.retention), health))
+            periodic.create_task(keep("measure", partial(prune.measure, database, work_queue), health))
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(keep("settle", partial(settle.run, database, reports, wakeups, settings.retry), health))
+        tasks.create_task(keep("lead", partial(leader.lead, database, lead), health))

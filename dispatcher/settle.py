@@ -1,0 +1,200 @@
+"""Reports become outcomes: what a batch of them says of each execution, decided purely and written at once.
+
+The dispatcher alone writes outcomes. Reports may come twice, late, or about an attempt that was given up: every
+change names the attempt and the state it expects, so such reports change nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+
+from backbone.kit import metrics
+from backbone.model.executions import ENDED_LINE, STARTED_LINE, Settlement, StatusLine
+from backbone.model.messages import Finished, Logged, Progressed, Report, Started
+from backbone.model.states import ExecutionStatus
+from backbone.ports import Reports
+from backbone.store import executions
+from backbone.store.database import Database
+from backbone.store.wakeups import Wakeups
+from dispatcher import enqueue, retry
+from dispatcher.retry import RetryPolicy
+
+BATCH = 20
+"""Rows of reports settled at a time; each holds what an agent said in some milliseconds."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Outcome:
+    """What a batch of reports comes to: one settlement an execution, and the lines for the logs."""
+
+    settlements: dict[UUID, Settlement] = field(default_factory=dict)
+    lines: list[StatusLine] = field(default_factory=list)
+    logs: list[Logged] = field(default_factory=list)
+
+
+def decide(reports: Sequence[Report], policy: RetryPolicy, now: datetime, chance: Callable[[], float]) -> Outcome:
+    """Pure. Reports of one execution are in the order they were sent; the newest attempt wins."""
+    outcome = Outcome()
+    for report in reports:
+        if isinstance(report, Finished):
+            _settle(outcome, _finished(report, policy, now, chance()))
+            outcome.lines.append(_end_line(report))
+        elif isinstance(report, Started):
+            _settle(outcome, _in_progress(report.execution_id, report.attempt, started_at=report.at))
+            outcome.lines.append(
+                StatusLine(
+                    execution_id=report.execution_id,
+                    attempt=report.attempt,
+                    number=STARTED_LINE,
+                    at=report.at,
+                    status=ExecutionStatus.IN_PROGRESS.value,
+                )
+            )
+        elif isinstance(report, Progressed):
+            _settle(
+                outcome,
+                _in_progress(
+                    report.execution_id,
+                    report.attempt,
+                    percent=report.percent,
+                    message=report.message,
+                    output=report.output,
+                ),
+            )
+            outcome.lines.append(_progress_line(report))
+        else:
+            outcome.logs.append(report)
+    return outcome
+
+
+def _settle(outcome: Outcome, new: Settlement) -> None:
+    old = outcome.settlements.get(new.id)
+    if old is None or old.attempt < new.attempt:
+        outcome.settlements[new.id] = new
+    elif old.attempt == new.attempt and old.status is ExecutionStatus.IN_PROGRESS:
+        outcome.settlements[new.id] = replace(
+            new,
+            started_at=new.started_at or old.started_at,
+            percent=old.percent if new.percent is None else new.percent,
+            output=old.output if new.output is None else new.output,
+            message=old.message if new.message is None else new.message,
+        )
+
+
+def _in_progress(
+    execution_id: UUID,
+    attempt: int,
+    *,
+    started_at: datetime | None = None,
+    percent: int | None = None,
+    message: str | None = None,
+    output: bytes | None = None,
+) -> Settlement:
+    return Settlement(
+        id=execution_id,
+        attempt=attempt,
+        next_attempt=attempt,
+        status=ExecutionStatus.IN_PROGRESS,
+        started_at=started_at,
+        percent=percent,
+        message=message,
+        output=output,
+    )
+
+
+def _finished(report: Finished, policy: RetryPolicy, now: datetime, chance: float) -> Settlement:
+    status = ExecutionStatus(report.status)
+    tries_again = (
+        status is ExecutionStatus.FAILED
+        and report.may_retry
+        and retry.may_try_again(report.attempt, report.max_attempts)
+    )
+    return Settlement(
+        id=report.execution_id,
+        attempt=report.attempt,
+        status=ExecutionStatus.CREATED if tries_again else status,
+        next_attempt=report.attempt + 1 if tries_again else report.attempt,
+        due=retry.next_due(report.attempt, now, policy, chance) if tries_again else None,
+        started_at=report.started_at,
+        finished_at=None if tries_again else report.at,
+        duration=report.duration,
+        percent=100 if status is ExecutionStatus.SUCCESS else None,
+        output=report.output,
+        message=report.message or None,
+        traceback=report.traceback or None,
+    )
+
+
+def _end_line(report: Finished) -> StatusLine:
+    return StatusLine(
+        execution_id=report.execution_id,
+        attempt=report.attempt,
+        number=ENDED_LINE,
+        at=report.at,
+        status=report.status,
+        percent=100 if report.status == ExecutionStatus.SUCCESS.value else None,
+        message=report.message or None,
+    )
+
+
+def _progress_line(report: Progressed) -> StatusLine:
+    return StatusLine(
+        execution_id=report.execution_id,
+        attempt=report.attempt,
+        number=report.number,
+        at=report.at,
+        status=report.status or ExecutionStatus.IN_PROGRESS.value,
+        percent=report.percent,
+        message=report.message,
+        output=report.output,
+    )
+
+
+async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[UUID, str]]:
+    """One transaction: the executions, the lines of those that moved, and what they printed."""
+    moved: list[tuple[UUID, str]] = []
+    async with connection.transaction():
+        if outcome.settlements:
+            moved = await executions.settle(connection, list(outcome.settlements.values()))
+            changed = {execution_id for execution_id, _ in moved}
+            await executions.append_status(
+                connection, [line for line in outcome.lines if line.execution_id in changed]
+            )
+        if outcome.logs:
+            await executions.append_logs(connection, outcome.logs)
+    return moved
+
+
+async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: RetryPolicy) -> None:
+    # Not durable: what a crash undoes is settled again from the reports, which stay until they are acknowledged.
+    async with database.lane(durable=False) as connection:
+        async for batch in reports.receive(BATCH):
+            outcome = decide(batch.reports, policy, datetime.now(UTC), random.random)
+            moved = await write(connection, outcome)
+            await batch.acknowledge()
+            _count(outcome, moved)
+            if any(settlement.due for settlement in outcome.settlements.values()):
+                wakeups.wake([enqueue.CHANNEL])
+
+
+def _count(outcome: Outcome, moved: Sequence[tuple[UUID, str]]) -> None:
+    by_status: dict[str, int] = {}
+    for _, status in moved:
+        by_status[status] = by_status.get(status, 0) + 1
+    for status, count in by_status.items():
+        if status == ExecutionStatus.CREATED.value:
+            metrics.executions_retried.inc(count)
+        elif status != ExecutionStatus.IN_PROGRESS.value:
+            metrics.executions_settled.labels(status).inc(count)
+    passed_over = len(outcome.settlements) - len(moved)
+    if passed_over:
+        log.info("reports passed over: about attempts that were given up, or told twice", extra={"reports": passed_over})
