@@ -35,7 +35,7 @@ def main(parent: int, death_signal: int, uid: int, command: list[str]) -> None:
 
 
 def leave_root(uid: int) -> None:
-    # Keeps the capabilities through the change of user, and valid for access(), by which PostgreSQL looks for its files.
+    # Keeps the capabilities through the change of user, also for access(), by which PostgreSQL looks for its files.
     call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(uid, uid, uid)

@@ -37,6 +37,8 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
         "autovacuum_naptime": "5s",
         "jit": "off",
         "timezone": "UTC",
+        "recovery_init_sync_method": "syncfs",  # one sync after a crash instead of one a file
+        "log_startup_progress_interval": "3s",
         "log_min_messages": "warning",
         # A file a day, written over after a week.
         "logging_collector": "on",
@@ -169,7 +171,9 @@ class PostgresServer:
             except TimeoutError:
                 if clock() - told >= PROGRESS_EVERY:
                     told = clock()
-                    log.info("PostgreSQL has been starting for %d s: %s", told - began, self._folder.last_words())
+                    log.info(
+                        "PostgreSQL has been starting for %d s: %s", told - began, self._folder.last_words(lines=1)
+                    )
             else:
                 raise Unavailable("PostgreSQL", f"it ended with {code} while starting: {self._folder.last_words()}")
 

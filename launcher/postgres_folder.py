@@ -104,11 +104,11 @@ class PostgresFolder:
             return ""
         return lines[7].strip() if len(lines) > 7 and lines[0] == str(postmaster) else ""
 
-    def last_words(self) -> str:
+    def last_words(self, lines: int = 3) -> str:
         newest = max([self.start_log, *self.cluster.glob("log/*.log")], key=lambda each: each.stat().st_mtime_ns)
         with newest.open("rb") as file:
             file.seek(max(0, newest.stat().st_size - 2000))
-            return " | ".join(file.read().decode(errors="replace").strip().splitlines()[-3:])
+            return " | ".join(file.read().decode(errors="replace").strip().splitlines()[-lines:])
 
     def make_socket_folder(self) -> Path:
         """A short path that stays the same, made where everybody may write: so whose it is, is checked."""

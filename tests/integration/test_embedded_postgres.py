@@ -65,6 +65,8 @@ async def another_owner(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.
         if owner.returncode is None:
             owner.kill()
         await owner.wait()
+        await until(lambda: processes_of(folder) == [])
+        PostgresFolder(folder).make_socket_folder().rmdir()
 
 
 def processes_of(folder: Path) -> list[postgres_processes.Found]:
@@ -141,7 +143,7 @@ async def test_a_server_ends_with_its_killed_owner_and_another_owner_goes_on(tmp
     async with another_owner(tmp_path / "pg") as (owner, _):
         owner.kill()
         await owner.wait()
-    await until(lambda: processes_of(tmp_path / "pg") == [])
+        await until(lambda: processes_of(tmp_path / "pg") == [])
     assert await run(await start(tmp_path / "pg"), "SELECT 1") == 1
 
 
