@@ -437,13 +437,9 @@ class Log:
     def write(self, level: str, text: str) -> None:
         """Take what was written to a stream: lines, and perhaps the beginning of another."""
         with self.lock:
-            text = self.begun.pop(level, "") + text
-            if len(text) < LINE_LIMIT or "\n" in text:
-                *lines, rest = text.split("\n")
-            else:
-                lines, rest = [text], ""
+            *lines, rest = (self.begun.pop(level, "") + text).split("\n")
             if rest:
-                self.begun[level] = rest
+                self.begun[level] = rest[: LINE_LIMIT + 1]
             for line in lines:
                 self._add(level, line.rstrip("\r"))
 
@@ -453,7 +449,7 @@ class Log:
 
     def _add(self, level: str, message: str) -> None:
         if len(message) > LINE_LIMIT:
-            message = f"{message[:LINE_LIMIT]} [runtime] {len(message) - LINE_LIMIT} more characters dropped"
+            message = message[:LINE_LIMIT] + " [runtime] the rest of this line was dropped"
         cost, now = len(message) + 60, time.monotonic()
         self.allowance = min(float(LOG_BURST), self.allowance + (now - self.since) * LOG_RATE)
         self.since = now

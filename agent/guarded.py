@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,8 +20,8 @@ from pathlib import Path
 
 from agent import child
 
-LAST_WORDS = 2000
-"""How many of the last characters on stderr are kept to tell why a process is gone."""
+KEPT, SHOWN = 32_000, 2_000
+"""How many of the last characters on stderr are kept, and how many of them tell why a process is gone."""
 
 AT_ONCE = 1 << 18
 """How many bytes of one pipe are read before others have their turn."""
@@ -33,7 +34,7 @@ class _Pipe:
     fd: int
     level: str
     log: child.Log = field(default_factory=child.Log)
-    decoder: codecs.IncrementalDecoder = field(default_factory=codecs.getincrementaldecoder("utf-8"))
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
     tail: str = ""
 
 
@@ -98,7 +99,7 @@ class Guarded:
                 pass  # the guard is gone too, and its end of the socket will say so
 
     def kill_without_guard(self, pid: int) -> None:
-        """What is left when the guard does not do its work: somebody stopped it, or killed it."""
+        """Do what is left to do when the guard was killed or stopped by somebody."""
         self._process.kill()
         if pid:
             try:
@@ -106,11 +107,16 @@ class Guarded:
             except ProcessLookupError:
                 pass
 
+    @property
+    def guard_failed(self) -> bool:
+        return self.gone and not self._report
+
     def reason(self) -> str:
         """How the process ended, in one line, and its last words."""
-        status = int(self._report) if self._report else int(signal.SIGKILL)
-        how = described(os.waitstatus_to_exitcode(status))
-        words = self._pipes[1].tail.strip()
+        if self.guard_failed:
+            return "The guard of the process was killed"
+        how = described(os.waitstatus_to_exitcode(int(self._report)))
+        words = last_words(self._pipes[1].tail, hidden=child.__file__)
         return f"{how}\n{words}" if words else how
 
     def _overhear(self, pipe: _Pipe, *, complete: bool = False) -> None:
@@ -125,7 +131,7 @@ class Guarded:
                 break
             taken += len(data)
             text = pipe.decoder.decode(data)
-            pipe.tail = (pipe.tail + text)[-LAST_WORDS:]
+            pipe.tail = (pipe.tail + text)[-KEPT:]
             pipe.log.write(pipe.level, text)
         lines = pipe.log.take(last=complete)
         if lines is not None:
@@ -162,3 +168,13 @@ def described(code: int) -> str:
     except ValueError:
         name = "a real-time signal"
     return f"The process was killed by signal {-code} ({name})"
+
+
+def last_words(stderr: str, *, hidden: str) -> str:
+    """The end of it; of the interpreter's own report of a crash, what and where: without other threads and our code."""
+    what = re.search(r"^Fatal Python error: .*", stderr, re.MULTILINE)
+    if what is None:
+        return stderr.strip()[-SHOWN:]
+    where = re.search(r"^Current thread (?:.+\n?)*", stderr, re.MULTILINE)
+    lines = where.group().splitlines() if where else []
+    return "\n".join([what.group(), *(line for line in lines if hidden not in line)])[:SHOWN]

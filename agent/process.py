@@ -258,6 +258,8 @@ class FunctionProcess:
             self._loop.call_later(HANGING_UP.total_seconds(), self.kill, "The function closed the runtime's connection")
 
     def _ended(self) -> None:
+        if self._guarded.guard_failed:
+            self._guarded.kill_without_guard(self._pid)
         if self._frames.closed:
             self._settle()
         else:  # what it sent before it died is still to be read

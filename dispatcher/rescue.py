@@ -70,7 +70,9 @@ def _reset(lease: ExpiredLease, now: datetime) -> Settlement:
         next_attempt=lease.attempt + 1 if again else lease.attempt,
         due=now if again else None,
         finished_at=None if again else now,
-        message=LOST if again else f"{LOST}; onReset is {lease.on_reset!r}, attempt {lease.attempt} of {lease.max_attempts}",
+        message=LOST
+        if again
+        else f"{LOST}; onReset is {lease.on_reset!r}, attempt {lease.attempt} of {lease.max_attempts}",
     )
 
 

@@ -17,7 +17,7 @@ import asyncpg
 
 from backbone.kit import metrics
 from backbone.model.executions import ENDED_LINE, STARTED_LINE, Settlement, StatusLine
-from backbone.model.messages import Finished, Logged, Progressed, Report, Started
+from backbone.model.messages import RERUN, Finished, Logged, Progressed, Report, Started
 from backbone.model.states import ExecutionStatus
 from backbone.ports import Reports
 from backbone.store import executions
@@ -112,18 +112,20 @@ def _in_progress(
 
 
 def _finished(report: Finished, policy: RetryPolicy, now: datetime, chance: float) -> Settlement:
-    status = ExecutionStatus(report.status)
-    tries_again = (
+    interrupted = report.status == RERUN
+    status = ExecutionStatus.CREATED if interrupted else ExecutionStatus(report.status)
+    tries_again = interrupted or (
         status is ExecutionStatus.FAILED
         and report.may_retry
         and retry.may_try_again(report.attempt, report.max_attempts)
     )
+    due = now if interrupted else retry.next_due(report.attempt, now, policy, chance)
     return Settlement(
         id=report.execution_id,
         attempt=report.attempt,
         status=ExecutionStatus.CREATED if tries_again else status,
         next_attempt=report.attempt + 1 if tries_again else report.attempt,
-        due=retry.next_due(report.attempt, now, policy, chance) if tries_again else None,
+        due=due if tries_again else None,
         started_at=report.started_at,
         finished_at=None if tries_again else report.at,
         duration=report.duration,
@@ -166,9 +168,7 @@ async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[
         if outcome.settlements:
             moved = await executions.settle(connection, list(outcome.settlements.values()))
             changed = {execution_id for execution_id, _ in moved}
-            await executions.append_status(
-                connection, [line for line in outcome.lines if line.execution_id in changed]
-            )
+            await executions.append_status(connection, [line for line in outcome.lines if line.execution_id in changed])
         if outcome.logs:
             await executions.append_logs(connection, outcome.logs)
     return moved
@@ -197,4 +197,6 @@ def _count(outcome: Outcome, moved: Sequence[tuple[UUID, str]]) -> None:
             metrics.executions_settled.labels(status).inc(count)
     passed_over = len(outcome.settlements) - len(moved)
     if passed_over:
-        log.info("reports passed over: about attempts that were given up, or told twice", extra={"reports": passed_over})
+        log.info(
+            "reports passed over: about attempts that were given up, or told twice", extra={"reports": passed_over}
+        )

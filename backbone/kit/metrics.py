@@ -19,7 +19,9 @@ matches = Counter("trigger_engine_matches", "Pairs of an event and a trigger tha
 matches_stopped = Counter("trigger_engine_matches_stopped", "Matches that the guard stopped as a loop.")
 executions_recorded = Counter("trigger_engine_executions_recorded", "Executions written down for a match.")
 executions_created = Counter("trigger_engine_executions_created", "Executions that somebody asked for over HTTP.")
-executions_enqueued = Counter("trigger_engine_executions_enqueued", "Executions the dispatcher put in a queue, retries too.")
+executions_enqueued = Counter(
+    "trigger_engine_executions_enqueued", "Executions the dispatcher put in a queue, retries too."
+)
 executions_taken = Counter("trigger_engine_executions_taken", "Executions that an agent took.")
 executions_finished = Counter("trigger_engine_executions_finished", "Attempts that an agent ended.", ["status"])
 executions_settled = Counter("trigger_engine_executions_settled", "Executions that came to a status.", ["status"])
@@ -30,13 +32,18 @@ event_to_recorded = Histogram(
     "trigger_engine_event_to_recorded_seconds", "From an event in the log to its executions recorded.", buckets=_SECONDS
 )
 recorded_to_started = Histogram(
-    "trigger_engine_recorded_to_started_seconds", "From an execution recorded to its function started.", buckets=_SECONDS
+    "trigger_engine_recorded_to_started_seconds",
+    "From an execution recorded to its function started.",
+    buckets=_SECONDS,
 )
 run_time = Histogram("trigger_engine_run_seconds", "Time in the function.", buckets=_SECONDS)
 queue_age = Histogram("trigger_engine_queue_age_seconds", "Time an execution waited to be taken.", buckets=_SECONDS)
 
 queue_depth = Gauge(
-    "trigger_engine_queue_depth", "Executions waiting in a service's queue.", ["service"], multiprocess_mode="mostrecent"
+    "trigger_engine_queue_depth",
+    "Executions waiting in a service's queue.",
+    ["service"],
+    multiprocess_mode="mostrecent",
 )
 horizon_age = Gauge(
     "trigger_engine_log_horizon_seconds",

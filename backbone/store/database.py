@@ -70,5 +70,11 @@ class Database:
             if not connection.is_closed():
                 try:
                     await connection.close(timeout=2)
-                except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+                except (
+                    TimeoutError,
+                    OSError,
+                    asyncpg.PostgresError,
+                    asyncpg.InterfaceError,
+                    asyncpg.InternalClientError,
+                ):
                     connection.terminate()

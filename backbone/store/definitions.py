@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -22,7 +22,7 @@ from backbone.store.queries import sql
 TRIGGERS_CHANNEL = "triggers"
 """Woken after every change of a trigger or a service."""
 
-Connection = asyncpg.Connection | asyncpg.Pool
+Connection: TypeAlias = "asyncpg.Connection | asyncpg.Pool"
 
 
 # Projects
@@ -71,9 +71,7 @@ async def put_package(
     """The first revision of a new package, or one more of the package that has this name."""
     async with pool.acquire() as connection, connection.transaction():
         await _check_codebase(connection, codebase_id)
-        row = await connection.fetchrow(
-            sql("definition/put package"), ids.definition_id(), project_id, name, creator
-        )
+        row = await connection.fetchrow(sql("definition/put package"), ids.definition_id(), project_id, name, creator)
         await _put_revision(connection, row["id"], row["latest"], modules, codebase_id)
         return await package(connection, row["id"])
 

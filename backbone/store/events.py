@@ -28,7 +28,9 @@ async def append(connection: asyncpg.Connection, events: Sequence[Event]) -> Non
     )
 
 
-async def get(connection: asyncpg.Connection | asyncpg.Pool, event_id: str, project_id: str | None) -> RecordedEvent | None:
+async def get(
+    connection: asyncpg.Connection | asyncpg.Pool, event_id: str, project_id: str | None
+) -> RecordedEvent | None:
     rows = await connection.fetch(sql("event/get"), event_id, None if project_id is None else UUID(project_id))
     return from_row(rows[0]) if rows else None
 

@@ -135,4 +135,3 @@ async def confirm(connection: asyncpg.Connection, items: Sequence[WorkItem], *, 
         [item.execution_id for item in items],
         [item.attempt for item in items],
     )
-

@@ -57,9 +57,7 @@ async def drop_before(connection: asyncpg.Connection, oldest: date) -> list[date
 
 
 async def _unfinished(connection: asyncpg.Connection, day: date) -> bool:
-    found = await connection.fetchval(
-        f"SELECT EXISTS (SELECT FROM {_name('execution', day)} WHERE status < 'success')"
-    )
+    found = await connection.fetchval(f"SELECT EXISTS (SELECT FROM {_name('execution', day)} WHERE status < 'success')")
     return bool(found)
 
 

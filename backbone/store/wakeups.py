@@ -64,7 +64,9 @@ class Wakeups:
                     self._signals[channel].set()
                 channels, self._to_send = self._to_send, set()
                 if channels:
-                    await sender.fetch("SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel", list(channels))
+                    await sender.fetch(
+                        "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel", list(channels)
+                    )
                 await self._wait_for_something(listener)
 
     async def _wait_for_something(self, listener: asyncpg.Connection) -> None:

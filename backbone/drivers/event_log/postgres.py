@@ -14,7 +14,7 @@ from datetime import date
 
 import asyncpg
 
-from backbone.model import causation
+from backbone.model.errors import InvalidEvent
 from backbone.model.events import DeadLetter, Event, RecordedEvent
 from backbone.store import events, exclusive
 from backbone.store.database import Database
@@ -65,9 +65,7 @@ class PostgresEventLog:
                 if rows:
                     position = _Position(rows[-1]["day"], rows[-1]["xid"], rows[-1]["seq"])
                     yield PostgresEventBatch(connection, self._reader, position, rows)
-                elif await connection.fetchval(
-                    sql("event/beyond horizon"), position.day, position.xid, position.seq
-                ):
+                elif await connection.fetchval(sql("event/beyond horizon"), position.day, position.xid, position.seq):
                     await asyncio.sleep(_HORIZON_PAUSE)
                 else:
                     await self._wakeups.wait(signal)
@@ -88,7 +86,7 @@ class PostgresEventBatch:
     def _take(self, row: asyncpg.Record) -> None:
         try:
             self.records.append(events.from_row(row))
-        except causation.InvalidEvent as error:
+        except InvalidEvent as error:
             self.rejects.append(
                 DeadLetter(
                     source="log",

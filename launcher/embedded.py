@@ -1,0 +1,52 @@
+"""The embedded profile's drivers: all of them in PostgreSQL, beside the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from backbone.drivers.event_log.postgres import PostgresEventLog
+from backbone.drivers.reports.postgres import PostgresReports
+from backbone.drivers.work_queue.postgres import PostgresWorkQueue
+from backbone.kit.loops import Health, keep
+from backbone.kit.settings import Settings
+from backbone.store.database import Database
+from backbone.store.wakeups import Wakeups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What every role stands on."""
+
+    database: Database
+    wakeups: Wakeups
+    event_log: PostgresEventLog
+    work_queue: PostgresWorkQueue
+    reports: PostgresReports
+
+
+@asynccontextmanager
+async def parts(settings: Settings, name: str, health: Health) -> AsyncIterator[Parts]:
+    async with AsyncExitStack() as stack:
+        database = await Database(settings.database, f"trigger-engine {name}").open()
+        stack.push_async_callback(database.close)
+        wakeups = Wakeups(database)
+        made = Parts(
+            database=database,
+            wakeups=wakeups,
+            event_log=PostgresEventLog(database, wakeups),
+            work_queue=PostgresWorkQueue(database, wakeups),
+            reports=PostgresReports(database, wakeups),
+        )
+        for driver in (made.event_log, made.work_queue, made.reports):
+            stack.push_async_callback(driver.close)
+        listening = asyncio.create_task(keep("wakeups", wakeups.run, health))
+        stack.push_async_callback(_end, listening)
+        yield made
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

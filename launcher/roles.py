@@ -1,0 +1,165 @@
+"""One role as one process: `python -m launcher.roles engine | dispatcher | gateway | agent SERVICE_ID`.
+
+Settings come from the environment. SIGTERM ends a role in order; an agent drains then, and after SIGINT leaves soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+
+from backbone.kit import logs
+from backbone.kit.loops import Health, keep
+from backbone.kit.settings import Settings, from_environment
+from backbone.model.resources import Catalog
+from backbone.store.queries import sql
+from launcher import embedded
+
+PARENT = "TRIGGER_ENGINE_PARENT"
+DATA = "TRIGGER_ENGINE_DATA"
+LOAD_FAILED = 3
+
+log = logging.getLogger(__name__)
+
+Role = Callable[[Settings, embedded.Parts, Health], Awaitable[None]]
+
+
+async def engine(settings: Settings, parts: embedded.Parts, health: Health) -> None:
+    from trigger_engine import guard, service
+
+    limits = guard.Limits(max_depth=settings.max_depth)
+    await service.run(parts.database, parts.wakeups, parts.event_log, parts.work_queue, health, limits)
+
+
+async def dispatcher(settings: Settings, parts: embedded.Parts, health: Health) -> None:
+    from dispatcher import service
+
+    rules = service.DispatcherSettings(lease=settings.lease, retention=settings.retention)
+    await service.run(parts.database, parts.wakeups, parts.work_queue, parts.reports, health, rules)
+
+
+async def gateway(settings: Settings, parts: embedded.Parts, health: Health) -> None:
+    from gateway import service
+
+    rules = service.GatewaySettings(
+        host=settings.host,
+        port=settings.port,
+        token=settings.token or None,
+        catalog=Catalog.with_additions(settings.resources),
+    )
+    await service.run(
+        parts.database, parts.wakeups, parts.event_log, parts.work_queue, health, rules, on_listening=_tell_address
+    )
+
+
+def _tell_address(host: str, port: int) -> None:
+    from launcher import status_line
+
+    status_line.tell(f"listening {host} {port}")
+    log.info("listens", extra={"url": f"http://{host}:{port}"})
+
+
+ROLES: dict[str, Role] = {"engine": engine, "dispatcher": dispatcher, "gateway": gateway}
+
+
+async def run(role: str) -> None:
+    settings = from_environment()
+    health = Health()
+    name = f"{role} {os.getpid()}"
+    stop = _stop_on(signal.SIGTERM, signal.SIGINT)
+    async with embedded.parts(settings, role, health) as parts:
+        tasks = [
+            asyncio.ensure_future(keep(role, lambda: ROLES[role](settings, parts, health), health)),
+            asyncio.create_task(keep("tell", lambda: _tell(parts, name, role, health), Health())),
+        ]
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await _forget(parts, name)
+
+
+async def _tell(parts: embedded.Parts, name: str, role: str, health: Health) -> None:
+    while True:
+        await parts.database.pool.execute(sql("incident/tell part"), name, role, health.ready, health.detail)
+        await asyncio.sleep(1)
+
+
+async def _forget(parts: embedded.Parts, name: str) -> None:
+    try:
+        await asyncio.wait_for(parts.database.pool.execute(sql("incident/forget part"), name), 1)
+    except Exception as error:  # the server may have gone before us; the row goes stale by itself
+        log.debug("part not forgotten", extra={"reason": str(error)})
+
+
+async def run_agent(service_id: str) -> int:
+    """Exit code 3 when the service's code cannot be loaded: whoever started us decides when to try again."""
+    from agent import functions, service
+    from agent.process import LoadFailed
+    from backbone.model.errors import TriggerEngineError
+    from launcher import status_line
+
+    settings = from_environment()
+    soon = _stop_on(signal.SIGINT)
+    stop = _stop_on(signal.SIGTERM)
+    async with embedded.parts(settings, "agent", Health()) as parts:
+        try:
+            loaded = await functions.load(
+                settings.url, settings.token or None, service_id, Path(os.environ[DATA]) / "code"
+            )
+            logs.configure(f"agent {loaded.name}", form=settings.log_format, level=settings.log_level)
+            await service.run(
+                service_id,
+                loaded,
+                parts.work_queue,
+                parts.reports,
+                settings.lease,
+                service.Stop(drain=stop, soon=soon, grace=settings.stop_grace),
+                lambda: status_line.tell("ready"),
+            )
+        except (TriggerEngineError, LoadFailed) as error:
+            trace = getattr(error, "traceback", "")
+            log.error("the service cannot start: %s%s", error, f"\n{trace}" if trace else "")
+            status_line.tell(str(error).replace("\n", " "))
+            return LOAD_FAILED
+    return 0
+
+
+def _stop_on(*signals: signal.Signals) -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in signals:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def die_with_parent() -> None:
+    """What our parent started ends with it, also when it is killed. Linux only; elsewhere orphans end by themselves
+    once somebody takes their leases."""
+    parent = os.environ.get(PARENT)
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != int(parent):
+        sys.exit("the process that started this one has ended")
+
+
+def main() -> None:
+    die_with_parent()
+    role, *rest = sys.argv[1:]
+    logs.configure(role, form=os.environ.get("TRIGGER_ENGINE_LOG_FORMAT", "text"))  # type: ignore[arg-type]
+    if role == "agent":
+        sys.exit(uvloop.run(run_agent(rest[0])))
+    uvloop.run(run(role))
+
+
+if __name__ == "__main__":
+    main()

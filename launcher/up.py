@@ -1,0 +1,164 @@
+"""`trigger-engine up`: the whole engine on this machine, in one terminal.
+
+    PostgreSQL ── engine ── dispatcher ── gateway ── an agent process for each replica of each service
+
+Each part is a process of its own, begun again when it ends by itself. Ctrl-C ends them in the opposite order, the
+database last. What was unfinished is in the database and goes on at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import uvloop
+
+from backbone.drivers.agent_pool.processes import ProcessAgentPool
+from backbone.kit import logs
+from backbone.kit.loops import Health, keep
+from backbone.kit.settings import PREFIX, from_environment
+from backbone.model.definitions import Service
+from backbone.model.errors import Invalid
+from backbone.store.migrations import migrate
+from dispatcher.scale import autoscaler
+from launcher import embedded, processes, roles
+from launcher.data_folder import DataFolder
+from launcher.postgres import PostgresServer
+from launcher.processes import Part
+
+EVERY_ROLE = ("postgres", "engine", "dispatcher", "gateway", "agents")
+
+log = logging.getLogger("launcher.up")
+
+
+def up(data: Path, *, host: str, port: int, only: str | None, token: str | None) -> int:
+    """Run until Ctrl-C or SIGTERM; the exit code. Raises Conflict when somebody else has the folder."""
+    if only is not None and only not in EVERY_ROLE:
+        raise Invalid("--only", f"{only!r} is not a role; roles: {', '.join(EVERY_ROLE)}")
+    wanted = EVERY_ROLE if only is None else (only,)
+    logs.configure("up", form="json" if os.environ.get(PREFIX + "LOG_FORMAT") == "json" else "text")
+    folder = DataFolder(data)
+    folder.hold(wanted)
+    try:
+        return uvloop.run(_Up(folder, wanted, host, port, token).run())
+    finally:
+        folder.release()
+
+
+class _Up:
+    def __init__(self, folder: DataFolder, wanted: tuple[str, ...], host: str, port: int, token: str | None) -> None:
+        self._folder = folder
+        self._wanted = wanted
+        self._host = host
+        self._port = port
+        self._token = token
+        self._stop = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._running: list[asyncio.Task[None]] = []
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        server = PostgresServer(self._folder.postgres) if "postgres" in self._wanted else None
+        starting = asyncio.create_task(self._start(server))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            # A failed start ends us; so does Ctrl-C, also in the middle of it.
+            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await stopping
+        finally:
+            log.info("stopping")
+            for task in (starting, stopping):
+                task.cancel()
+            await asyncio.wait([starting, stopping])
+            await self._end(server)
+        return 0
+
+    async def _start(self, server: PostgresServer | None) -> None:
+        if server is not None:
+            self._folder.clear_metrics()
+            await server.start()
+            await migrate(server.dsn())
+            self._folder.write("postgres.json", {"dsn": server.dsn()})
+            self._begin(partial(_keep_server, server))
+            log.info("PostgreSQL runs", extra={"folder": self._folder.postgres})
+        self._dsn = server.dsn() if server is not None else self._folder.read("postgres.json")["dsn"]
+        for role in ("engine", "dispatcher", "gateway"):
+            if role in self._wanted:
+                self._begin(Part(role, self._environment, self._heard).run)
+        if "agents" in self._wanted:
+            if "gateway" in self._wanted:
+                await self._ready.wait()
+            self._begin(self._run_agents)
+
+    def _begin(self, body: Callable[[], Awaitable[None]]) -> None:
+        self._running.append(asyncio.ensure_future(body()))
+
+    async def _end(self, server: PostgresServer | None) -> None:
+        """The agents first, whose last words go to the database; the server's keeper last, then the server."""
+        for task in reversed(self._running):
+            task.cancel()
+            await asyncio.wait([task])
+        if server is not None:
+            await server.stop()
+            self._folder.remove("postgres.json")
+        if "gateway" in self._wanted:
+            self._folder.remove("gateway.json")
+        log.info("stopped")
+
+    def _environment(self) -> Mapping[str, str]:
+        given = {
+            "DATABASE": self._dsn,
+            "HOST": self._host,
+            "PORT": str(self._port),
+            "TOKEN": self._token or "",
+            "DATA": str(self._folder.path),
+        }
+        return {
+            **os.environ,
+            **{PREFIX + name: value for name, value in given.items()},
+            roles.PARENT: str(os.getpid()),
+            "PROMETHEUS_MULTIPROC_DIR": str(self._folder.metrics),
+        }
+
+    def _heard(self, line: str) -> None:
+        """The gateway says where it listens; asked for port 0, only it knows."""
+        word, _, address = line.partition(" ")
+        if word != "listening":
+            return
+        host, _, port = address.rpartition(" ")
+        self._port = int(port)
+        reachable = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
+        self._folder.write("gateway.json", {"url": f"http://{reachable}:{port}", "token": self._token or ""})
+        self._ready.set()
+
+    async def _run_agents(self) -> None:
+        gateway = self._folder.read("gateway.json")
+        environment = {**self._environment(), PREFIX + "URL": gateway["url"], PREFIX + "TOKEN": gateway["token"]}
+        settings = from_environment(environment)
+        pool = ProcessAgentPool(_agent_command, environment)
+        health = Health()
+        try:
+            async with embedded.parts(settings, "agents", health) as parts:
+                await keep("agents", partial(autoscaler.run, pool, parts.database, parts.wakeups), health)
+        finally:
+            await pool.close(settings.stop_grace)
+
+
+def _agent_command(service: Service) -> list[str]:
+    return processes.command("agent", service.id)
+
+
+async def _keep_server(server: PostgresServer) -> None:
+    while True:
+        code = await server.wait()
+        log.warning("PostgreSQL ended, starting it again", extra={"exit_code": code})
+        await server.start()
