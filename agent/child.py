@@ -18,10 +18,12 @@ if __name__ == "__main__" and sys.path[0] == os.path.dirname(os.path.abspath(__f
     del sys.path[0]
 
 import base64
+import collections
 import contextlib
 import contextvars
 import ctypes
 import fcntl
+import functools
 import hashlib
 import importlib.util
 import inspect
@@ -394,7 +396,7 @@ def user_traceback(error: BaseException) -> str:
     """The traceback without our own frames and without the folder the module lies in."""
     try:
         told = traceback.TracebackException(type(error), error, error.__traceback__)
-        without_runtime(told, os.path.join(sys.path[0], ""))
+        without_runtime(told, os.path.join(Module.folder, ""))
         text = "".join(told.format())
     except BaseException as failure:
         return f"<the traceback could not be made: {type(failure).__name__}>"
@@ -430,6 +432,7 @@ class Log:
         self.lines: list[tuple[float, str, str]] = []
         self.begun: dict[str, str] = {}  # by level: the line that has no end yet
         self.dropped = 0
+        self.over = False
         self.size = 0
         self.allowance = float(LOG_BURST)
         self.since = time.monotonic()
@@ -463,13 +466,24 @@ class Log:
     def take(self, *, last: bool = False) -> bytes | None:
         """The lines as JSON, oldest first; with the line that was begun if nothing more will come."""
         with self.lock:
-            if last:
-                for level, rest in self.begun.items():
-                    self._add(level, rest)
-                self.begun.clear()
-            if self.dropped:
-                self.lines.append((time.time(), "WARNING", f"[runtime] {self.dropped} log lines dropped"))
-            lines, self.lines, self.size, self.dropped = self.lines, [], 0, 0
+            return self._take(last)
+
+    def post(self, channel: Channel, slot: int, *, last: bool = False) -> None:
+        """Under the lock: what the sender takes must not come after the outcome that another thread posts."""
+        with self.lock:
+            lines = None if self.over else self._take(last)
+            if lines is not None:
+                channel.post(LOG, slot, lines)
+            self.over = last
+
+    def _take(self, last: bool) -> bytes | None:
+        if last:
+            for level, rest in self.begun.items():
+                self._add(level, rest)
+            self.begun.clear()
+        if self.dropped:
+            self.lines.append((time.time(), "WARNING", f"[runtime] {self.dropped} log lines dropped"))
+        lines, self.lines, self.size, self.dropped = self.lines, [], 0, 0
         if not lines:
             return None
         return to_json([{"timestamp": stamp(at), "level": level, "message": text} for at, level, text in lines])
@@ -497,6 +511,9 @@ class Stream(io.TextIOBase):
 
     def writable(self) -> bool:
         return True
+
+    def reconfigure(self, **_: Any) -> None:
+        """Asked for by programs that want UTF-8; it is."""
 
     def fileno(self) -> int:
         return int(self.original.fileno())
@@ -593,10 +610,12 @@ class Event(Document):
 class Progress:
     """Reports of one execution. One that changes only the percentage counts from five percent on."""
 
-    def __init__(self, call: Call, channel: Channel, wake: Callable[[], None]) -> None:
-        self._call, self._channel, self._wake = call, channel, wake
+    def __init__(self, slot: int, channel: Channel, wake: Callable[[], None]) -> None:
+        self._slot, self._channel, self._wake = slot, channel, wake
         self._percent: float | None = None
         self._status: str | None = None
+        self._lock = threading.Lock()
+        self._over = False
 
     def update(
         self,
@@ -628,9 +647,15 @@ class Progress:
             body = body[:-1] + (b"," if len(body) > 2 else b"") + b'"output":' + output_json(output) + b"}"
         while self._channel.size > BACKLOG_LIMIT:  # the agent reads slower than we report
             time.sleep(0.01)
-        if not self._call.over:
-            self._channel.post(PROGRESS, self._call.slot, body)
-            self._wake()
+        with self._lock:
+            if not self._over:
+                self._channel.post(PROGRESS, self._slot, body)
+        self._wake()
+
+    def close(self) -> None:
+        """Nothing is reported after the outcome, also by a thread that the function left running."""
+        with self._lock:
+            self._over = True
 
 
 class Context:
@@ -640,7 +665,7 @@ class Context:
         self._call, self._crew = call, crew
         self.logger = logging.getLogger("service")
 
-    @property
+    @functools.cached_property
     def execution(self) -> Document:
         execution = Document(from_text(self._call.execution.decode()) or {})
         execution.setdefault("trigger_id", execution.get("triggerId"))
@@ -656,7 +681,7 @@ class Context:
 
     @property
     def event(self) -> Event | None:
-        return self._call.whole_event()
+        return self._call.event()
 
     @property
     def service(self) -> Document:
@@ -742,6 +767,7 @@ class Call:
     over = False
     log: Log | None = None
     progress: Progress | None = None
+    decoded_event: Event | None = None
     loop_time = 0  # CPU nanoseconds on the event loop
 
     def __init__(self, slot: int, body: bytes) -> None:
@@ -750,12 +776,13 @@ class Call:
         self.function = body[CALL.size : (at := CALL.size + name)]
         self.execution = body[at : (at := at + execution)]
         self.input = body[at : (at := at + given)]
-        self.event = body[at : (at := at + event)]
+        self.event_json = body[at : (at := at + event)]
         self.causation = body[at:]
 
-    def whole_event(self) -> Event | None:
-        event = None if self.event == b"null" else from_text(self.event.decode())
-        return None if event is None else Event(event)
+    def event(self) -> Event | None:
+        if self.event_json != b"null":
+            self.decoded_event, self.event_json = Event(from_text(self.event_json.decode())), b"null"
+        return self.decoded_event
 
 
 class Function:
@@ -805,7 +832,7 @@ class Function:
     def _from_event(
         self, call: Call, given: dict[str, Any], absent: list[tuple[str, str, bool]], arguments: dict[str, Any]
     ) -> None:
-        event = call.whole_event()
+        event = call.event()
         if self.event_required is not None:
             arguments["event"] = given.get("event", event)
         resource = (event.get("resource") if event else None) or ""
@@ -826,6 +853,8 @@ class Function:
 
 class Module:
     """The user's module, loaded once: its functions are those of its class if it has that, else its own."""
+
+    folder = ""  # one module a process: known before it is loaded, and to all tracebacks
 
     def __init__(self, settings: dict[str, Any], crew: Crew) -> None:
         declared = settings["functions"] or []
@@ -862,14 +891,12 @@ class Module:
         return Function(name, target, self.declared.get(name, {}))
 
     def names(self) -> list[str]:
-        imported = {} if not isinstance(self.holder, types.ModuleType) else {"__module__": self.holder.__name__}
+        of_module = isinstance(self.holder, types.ModuleType)
+        holder = self.holder if of_module else type(self.holder)  # of an instance, properties would be run
         return [
             name
-            for name in dir(self.holder)
-            if not name.startswith("_")
-            and name != "kill_event"
-            and inspect.isroutine(found := getattr(self.holder, name, None))
-            and all(getattr(found, key, None) == value for key, value in imported.items())
+            for name, value in inspect.getmembers(holder, inspect.isroutine)
+            if not name.startswith("_") and not (of_module and value.__module__ != holder.__name__)
         ]
 
 
@@ -892,7 +919,7 @@ class Crew:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.calls: dict[int, Call] = {}  # every call that has no outcome yet, by slot
-        self.queue: list[Call] = []
+        self.queue: collections.deque[Call] = collections.deque()
         self.functions: dict[bytes, Function] = {}
         self.current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
         self.service_log = Log()
@@ -904,8 +931,9 @@ class Crew:
         self.main_turn = threading.Semaphore(0)
         self.leaving = False
         self.is_copy = False  # a function called os.fork(), and this is the copy
-        self.wanted = threading.Event()
+        self.nothing_late = threading.Lock()  # held while the sender sleeps: see wake_sender
         self.log_waits = False
+        self.nothing_late.acquire()
         os.register_at_fork(after_in_child=self._become_copy)
 
     # Reading
@@ -913,7 +941,7 @@ class Crew:
     def serve(self, limit: int) -> None:
         """Run calls until the agent tells us to leave."""
         self.limit = limit
-        self.start_thread(self._post_late, "runtime-sender")
+        self.start_thread(self._send_late, "runtime-sender")
         if limit == 1:
             self.start_thread(self._read_for_main, "runtime-reader")
         else:
@@ -968,7 +996,7 @@ class Crew:
         channel, queue = self.channel, self.queue
         while True:
             try:
-                call = queue.pop(0)
+                call = queue.popleft()
             except IndexError:
                 channel.flush()
                 with self.turns:
@@ -982,8 +1010,8 @@ class Crew:
             if queue:
                 if channel.size > FLUSH_AT or time.perf_counter_ns() - channel.oldest > TOGETHER * 1e9:
                     channel.flush()
-                elif not self.wanted.is_set():  # the next call may be a long one
-                    self.wanted.set()
+                else:  # the next call may be a long one
+                    self.wake_sender()
 
     def run(self, call: Call) -> None:
         self.current.set(call)
@@ -1026,9 +1054,9 @@ class Crew:
         del self.calls[call.slot]
         channel = self.channel
         if call.log is not None:
-            lines = call.log.take(last=True)
-            if lines is not None:
-                channel.post(LOG, call.slot, lines)
+            call.log.post(channel, call.slot, last=True)
+        if call.progress is not None:
+            call.progress.close()
         if not channel.unsent:
             channel.oldest = now
         channel.unsent.append(
@@ -1042,7 +1070,7 @@ class Crew:
 
     def _return_home(self) -> None:
         with contextlib.suppress(OSError):
-            os.chdir(sys.path[0])
+            os.chdir(Module.folder)
 
     # Ending
 
@@ -1078,7 +1106,7 @@ class Crew:
         """Where a line goes that is written now."""
         if not self.log_waits:
             self.log_waits = True
-            self.wanted.set()
+            self.wake_sender()
         call = self.current.get()
         if call is None or call.over:
             return self.service_log
@@ -1088,38 +1116,41 @@ class Crew:
 
     def progress_of(self, call: Call) -> Progress:
         if call.progress is None:
-            call.progress = Progress(call, self.channel, self.wanted.set)
+            call.progress = Progress(call.slot, self.channel, self.wake_sender)
         return call.progress
 
     def post_logs(self) -> None:
         if self.channel.size < LOG_UNSENT:  # else the lines wait, and their own bound drops what is too much
-            for slot, log in [
-                (SERVICE, self.service_log),
-                *((c.slot, c.log) for c in list(self.calls.values()) if c.log),
-            ]:
-                lines = log.take()
-                if lines is not None:
-                    self.channel.post(LOG, slot, lines)
+            self.service_log.post(self.channel, SERVICE)
+            for call in list(self.calls.values()):
+                if call.log is not None:
+                    call.log.post(self.channel, call.slot)
 
-    def _post_late(self) -> None:
+    def wake_sender(self) -> None:
+        """Called inside users' functions, so it must be one step: an Event could be left set with nobody told."""
+        if self.nothing_late.locked():
+            with contextlib.suppress(RuntimeError):  # somebody else woke it meanwhile
+                self.nothing_late.release()
+
+    def _send_late(self) -> None:
         """Send what nobody else does soon: outcomes before a long call, reports, and the lines of running calls."""
         due: float | None = None
         while True:
-            self.wanted.wait(None if due is None else max(0.0, due - time.monotonic()))
-            self.wanted.clear()
+            # Not for ever: a function may have been terminated just before it woke us.
+            self.nothing_late.acquire(timeout=1 if due is None else max(0.0, due - time.monotonic()))
             time.sleep(TOGETHER)
-            now = time.monotonic()
-            if due is not None and now >= due:
+            if due is None and self.log_waits:
+                due = time.monotonic() + LOGS_EVERY
+            elif due is not None and time.monotonic() >= due:
                 self.log_waits, due = False, None
                 self.post_logs()
-            elif due is None and self.log_waits:
-                due = now + LOGS_EVERY
             self.channel.flush()
 
     def _become_copy(self) -> None:
         """After os.fork() in a function: the copy must not speak on our channel."""
-        self.is_copy = True
-        os.close(self.channel.socket.detach())
+        if not self.is_copy:
+            self.is_copy = True
+            os.close(self.channel.socket.detach())
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
 
 
@@ -1157,12 +1188,21 @@ class Loop:
                     outcome[0] = await awaited
             except BaseException as failure:  # SystemExit would end the loop
                 outcome[1] = Terminated() if call.hard and type(failure).__name__ == "CancelledError" else failure
-            finally:
-                call.loop_time = time.thread_time_ns() - cpu
-                ended.release()
+            call.loop_time = time.thread_time_ns() - cpu
+
+        def over(task: asyncio.Task[None]) -> None:
+            if task.cancelled():  # before its first step
+                outcome[1] = Terminated()
+                if isinstance(awaited, types.CoroutineType):
+                    awaited.close()
+            ended.release()
+
+        def begin() -> None:
+            tasks.append(loop.create_task(drive()))
+            tasks[0].add_done_callback(over)
 
         call.cancel = lambda: loop.call_soon_threadsafe(lambda: tasks[0].cancel())
-        loop.call_soon_threadsafe(lambda: tasks.append(loop.create_task(drive())))
+        loop.call_soon_threadsafe(begin)
         if call.hard:  # came before there was something to cancel
             call.cancel()
         ended.acquire()
@@ -1183,7 +1223,8 @@ def serve(channel: Channel) -> None:
     channel.flush()
     ((_, _, body),) = channel.frames()
     settings = json.loads(body)
-    sys.path.insert(0, settings["folder"])
+    Module.folder = settings["folder"]
+    sys.path.insert(0, Module.folder)
     signal.signal(WAKE_MAIN, lambda *_: None)  # running it is what makes a pending Terminated arrive
     crew = Crew(channel)
     capture_output(crew)

@@ -29,7 +29,7 @@ AT_ONCE = 1 << 18
 
 @dataclass(slots=True)
 class _Pipe:
-    """What is written past `sys.stdout` and `sys.stderr`: by C code, subprocesses, the interpreter in its last words."""
+    """What is written past `sys.stdout` and `sys.stderr`: by C code, subprocesses, an interpreter that crashes."""
 
     fd: int
     level: str

@@ -100,6 +100,8 @@ class FunctionProcess:
         self._running: set[int] = set()
         self._unwritten: list[bytes] = []
         self._pid = 0
+        self._drained, self._gone = asyncio.Event(), asyncio.Event()
+        self._gone.set()
         self._kill_reason = ""
         self._loaded = False
         self._stopping = False
@@ -114,12 +116,11 @@ class FunctionProcess:
         spec = self._spec
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
-        self._drained, self._gone = asyncio.Event(), asyncio.Event()
         try:
             channel = self._guarded.spawn(spec.python, spec.folder, spec.environment)
         except OSError as error:
-            self._gone.set()
             raise LoadFailed(f"{spec.python} could not be started in {spec.folder}: {error}") from error
+        self._gone.clear()
         await self._loop.create_unix_connection(lambda: self._frames, sock=channel)
         self._write(child.INIT, child.SERVICE, settings(spec))
         try:
@@ -148,9 +149,9 @@ class FunctionProcess:
         """
         name = function.encode()
         size = child.CALL.size + len(name) + len(execution) + len(input) + len(event) + len(causation)
-        self._running.add(slot)
         if not self._unwritten:
-            self._loop.call_soon(self._flush)
+            self._write_soon()
+        self._running.add(slot)
         self._unwritten += (
             child.HEAD.pack(child.RUN, slot, size),
             child.CALL.pack(len(name), len(execution), len(input), len(event)),
@@ -176,7 +177,7 @@ class FunctionProcess:
 
     async def stop(self, grace: timedelta) -> None:
         """Let what runs finish within the grace, then end the process. Leaves nothing behind; may be called again."""
-        if not self._pid:
+        if self._gone.is_set():
             return
         self._stopping = True
         try:
@@ -184,7 +185,8 @@ class FunctionProcess:
                 while self._running:
                     self._drained.clear()
                     await self._drained.wait()
-            self._write(child.EXIT, child.SERVICE, b"")
+            if not self._gone.is_set():
+                self._write(child.EXIT, child.SERVICE, b"")
             async with asyncio.timeout(LEAVING.total_seconds()):
                 await self._gone.wait()
         except TimeoutError:
@@ -204,8 +206,13 @@ class FunctionProcess:
 
     def _write(self, kind: int, slot: int, body: bytes) -> None:
         if not self._unwritten:
-            self._loop.call_soon(self._flush)
+            self._write_soon()
         self._unwritten += (child.HEAD.pack(kind, slot, len(body)), body)
+
+    def _write_soon(self) -> None:
+        if self._gone.is_set():
+            raise RuntimeError("the process is gone")
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._frames.write(b"".join(self._unwritten))
