@@ -1,0 +1,268 @@
+"""`trigger-engine triggers`: who wants to know of which events."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from launcher.cli import completing, exits, tables
+from launcher.cli.asking import PATH, asks_the_engine, json_option, project_option
+from launcher.cli.tables import Column, field
+
+if TYPE_CHECKING:
+    from launcher.cli.declaring.files import Declared, Defaults
+    from launcher.cli.engine import Engine
+
+name_argument = click.argument("name_or_id", shell_complete=completing.names_of("triggers"))
+
+
+@click.group()
+def command() -> None:
+    """Triggers: a resource, actions, a filter, and the function of a service to run.
+
+    \b
+    Examples:
+      trigger-engine triggers list --project demo
+      trigger-engine triggers apply triggers.json --dry-run
+      trigger-engine triggers pause grayscale
+    """
+
+
+@command.command("list")
+@project_option
+@json_option
+@asks_the_engine
+async def list_(engine: Engine, project: str | None, as_json: bool) -> None:
+    """List the triggers.
+
+    \b
+    Examples:
+      trigger-engine triggers list
+      trigger-engine triggers list --project demo --json
+    """
+    found = await _all(engine, project)
+    projects, services = await engine.names("projects"), await engine.names("services")
+    columns = (
+        field("name", gives_way=True),
+        Column("PROJECT", lambda trigger: projects.get(trigger["projectId"], trigger["projectId"]), gives_way=True),
+        Column(
+            "LISTENS", lambda trigger: f"{trigger['spec']['resource']}.{','.join(trigger['spec']['actions'])}", True
+        ),
+        Column("MODE", lambda trigger: trigger["spec"]["executionMode"]),
+        Column("RUNS", lambda trigger: _runs(trigger, services), gives_way=True),
+        Column("STATE", _state),
+        field("id"),
+    )
+    tables.show(found, columns, as_json=as_json, empty="there are no triggers")
+
+
+@command.command()
+@name_argument
+@project_option
+@json_option
+@asks_the_engine
+async def show(engine: Engine, name_or_id: str, project: str | None, as_json: bool) -> None:
+    """Show a trigger and its filter.
+
+    \b
+    Examples:
+      trigger-engine triggers show grayscale
+      trigger-engine triggers show grayscale --project demo --json
+    """
+    trigger = await _one(engine, name_or_id, project)
+    if as_json:
+        tables.show_json(trigger)
+        return
+    projects, services = await engine.names("projects"), await engine.names("services")
+    spec = trigger["spec"]
+    tables.show_facts(
+        (
+            ("name", trigger["name"]),
+            ("id", trigger["id"]),
+            ("project", projects.get(trigger["projectId"], trigger["projectId"])),
+            ("state", _state(trigger)),
+            ("listens to", f"{spec['resource']}.{','.join(spec['actions'])}"),
+            ("mode", spec["executionMode"]),
+            ("runs", _runs(trigger, services)),
+            ("input", spec.get("input") or None),
+            ("changed", tables.moment(trigger.get("updatedAt"))),
+        )
+    )
+    click.echo("filter")
+    tables.show_json(spec["filter"])
+
+
+@command.command()
+@click.argument("paths", type=PATH, nargs=-1, required=True, metavar="FILE|FOLDER...")
+@project_option
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--prune", is_flag=True, help="Delete the other triggers of the projects that the files name.")
+@click.option("--yes", is_flag=True, help="Do not ask before --prune deletes.")
+@asks_the_engine
+async def apply(
+    engine: Engine, paths: tuple[Path, ...], project: str | None, dry_run: bool, prune: bool, yes: bool
+) -> None:
+    """Make the triggers what the files say. Repeatable: the same name and project is the same trigger.
+
+    A file holds one trigger, an array, or {"triggers": [...]}; a folder is its *.json files. Projects and services are
+    named. Nothing is done when anything is wrong. A trigger whose file does not say `active` stays paused or active.
+
+    \b
+    Examples:
+      trigger-engine triggers apply triggers.json
+      trigger-engine triggers apply triggers/ --project demo --dry-run
+      trigger-engine triggers apply triggers/ --prune --yes
+    """
+    from launcher.cli.declaring import applying, files
+
+    declared = _checked(paths, files.Defaults(project=project))
+    changes = await applying.planned(engine, declared, prune=prune)
+    applying.say(changes, dry_run=dry_run)
+    if dry_run:
+        return
+    doomed = sum(change.verb == "delete" for change in changes)
+    if doomed and not yes:
+        _ask_before_deleting(doomed)
+    await applying.carry_out(engine, changes)
+
+
+@command.command()
+@click.argument("paths", type=PATH, nargs=-1, required=True, metavar="FILE...")
+@json_option
+def lint(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check files with triggers, without an engine. Ends with 2 when one is wrong.
+
+    \b
+    Examples:
+      trigger-engine triggers lint triggers.json
+      trigger-engine triggers lint triggers/ --json
+    """
+    from launcher.cli.catalog import catalog
+    from launcher.cli.declaring import files
+
+    written, unreadable = files.read(paths)
+    checked = files.check(written, catalog(), files.Defaults(service="of the folder"))
+    checked.remarks += [f"{one.place}: names no service: for `deploy` only" for one in checked.serviceless]
+    problems = unreadable + checked.problems
+    if as_json:
+        tables.show_json({"triggers": len(written), "problems": problems, "remarks": checked.remarks})
+    else:
+        _complain(problems, checked.remarks)
+        click.echo(f"{len(checked.declared)} of {len(written)} triggers are well")
+    if problems:
+        raise click.exceptions.Exit(exits.INVALID)
+
+
+@command.command()
+@project_option
+@asks_the_engine
+async def export(engine: Engine, project: str | None) -> None:
+    """Print the triggers as a file that `apply` takes.
+
+    \b
+    Examples:
+      trigger-engine triggers export --project demo > triggers.json
+    """
+    from launcher.cli.declaring import plan
+
+    found = await _all(engine, project)
+    tables.show_json(plan.exported(found, await engine.names("projects"), await engine.names("services")))
+
+
+@command.command()
+@name_argument
+@project_option
+@asks_the_engine
+async def pause(engine: Engine, name_or_id: str, project: str | None) -> None:
+    """Let a trigger match nothing until it is resumed.
+
+    \b
+    Examples:
+      trigger-engine triggers pause grayscale
+    """
+    await _set_active(engine, await _one(engine, name_or_id, project), False)
+
+
+@command.command()
+@name_argument
+@project_option
+@asks_the_engine
+async def resume(engine: Engine, name_or_id: str, project: str | None) -> None:
+    """Let a paused trigger match again, from now on.
+
+    \b
+    Examples:
+      trigger-engine triggers resume grayscale
+    """
+    await _set_active(engine, await _one(engine, name_or_id, project), True)
+
+
+@command.command()
+@name_argument
+@project_option
+@asks_the_engine
+async def delete(engine: Engine, name_or_id: str, project: str | None) -> None:
+    """Delete a trigger. Its executions stay.
+
+    \b
+    Examples:
+      trigger-engine triggers delete grayscale --project demo
+    """
+    trigger = await _one(engine, name_or_id, project)
+    await engine.delete(f"/triggers/{trigger['id']}")
+    click.echo(f"deleted trigger {trigger['name']!r}")
+
+
+async def _all(engine: Engine, project: str | None) -> list[dict[str, Any]]:
+    place = {"projectId": (await engine.project(project))["id"]} if project else {}
+    return await engine.query("triggers", place)
+
+
+async def _one(engine: Engine, name_or_id: str, project: str | None) -> dict[str, Any]:
+    project_id = (await engine.project(project))["id"] if project else None
+    return await engine.find("triggers", name_or_id, project_id)
+
+
+async def _set_active(engine: Engine, trigger: dict[str, Any], active: bool) -> None:
+    if trigger["active"] is not active:
+        await engine.patch(f"/triggers/{trigger['id']}", {"active": active})
+    click.echo(f"trigger {trigger['name']!r} is {'active' if active else 'paused'}")
+
+
+def _checked(paths: tuple[Path, ...], defaults: Defaults) -> list[Declared]:
+    from launcher.cli.catalog import catalog
+    from launcher.cli.declaring import files
+
+    written, unreadable = files.read(paths)
+    checked = files.check(written, catalog(), defaults)
+    problems = unreadable + checked.problems
+    _complain(problems, checked.remarks)
+    if problems:
+        click.echo("nothing was changed", err=True)
+        raise click.exceptions.Exit(exits.INVALID)
+    return checked.declared
+
+
+def _complain(problems: list[str], remarks: list[str]) -> None:
+    for problem in problems:
+        exits.complain(problem)
+    for remark in remarks:
+        click.echo(f"remark: {remark}", err=True)
+
+
+def _ask_before_deleting(doomed: int) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"--prune would delete {doomed} triggers; nothing was changed. Say --yes to allow it")
+    click.confirm(f"Delete {doomed} triggers?", abort=True, err=True)
+
+
+def _state(trigger: tables.Row) -> str:
+    return "active" if trigger["active"] else "paused"
+
+
+def _runs(trigger: tables.Row, services: dict[str, str]) -> str:
+    operation = trigger["spec"]["operation"]
+    return f"{services.get(operation['serviceId'], operation['serviceId'])}.{operation['functionName']}"

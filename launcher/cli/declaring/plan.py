@@ -1,0 +1,156 @@
+"""What `triggers apply` would change: the declared triggers beside those that are there. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from backbone.model.errors import InvalidTrigger, NotFound
+from launcher.cli.declaring.files import Declared
+
+Document = dict[str, Any]
+Verb = Literal["create", "update", "unchanged", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What is there now. A project that is not there yet is not in `projects` and has nothing in it."""
+
+    projects: Mapping[str, str]  #: id by name
+    services: Sequence[Document]
+    triggers: Sequence[Document]
+
+    def project_id(self, key: str) -> str | None:
+        return self.projects.get(key) or (key if key in self.projects.values() else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    field: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    verb: Verb
+    project: str
+    name: str
+    id: str | None = None  #: of the trigger that is there
+    body: Document | None = None  #: what the engine is sent
+    differences: tuple[Difference, ...] = ()
+
+
+def changes(declared: Sequence[Declared], present: Present, *, prune: bool) -> list[Change]:
+    planned = [_change(one, present) for one in declared]
+    return planned + _pruned(declared, present) if prune else planned
+
+
+def _change(declared: Declared, present: Present) -> Change:
+    project_id = present.project_id(declared.project)
+    there = [
+        trigger
+        for trigger in present.triggers
+        if trigger["projectId"] == project_id and trigger["name"] == declared.name
+    ]
+    if len(there) > 1:
+        raise InvalidTrigger(
+            f"{declared.place}: name",
+            f"{declared.name!r} names {len(there)} triggers of project {declared.project!r}; delete all but one by id",
+        )
+    service = _service(declared, project_id, present)
+    active = declared.draft.active if declared.says_active or not there else bool(there[0]["active"])
+    body = _body(declared, service, active)
+    if not there:
+        return Change("create", declared.project, declared.name, body=body)
+    found = differences(there[0], body, {service["id"]: service["name"] for service in present.services})
+    verb: Verb = "update" if found else "unchanged"
+    return Change(verb, declared.project, declared.name, there[0]["id"], body, found)
+
+
+def _service(declared: Declared, project_id: str | None, present: Present) -> str:
+    """The id of the service that a trigger names, which may be known by its id in any project."""
+    for service in present.services:
+        named = service["name"] == declared.service and service["projectId"] == project_id
+        if named or service["id"] == declared.service:
+            return str(service["id"])
+    raise NotFound(f"service for {declared.place}, in project {declared.project!r}:", declared.service)
+
+
+def _body(declared: Declared, service_id: str, active: bool) -> Document:
+    draft = declared.draft
+    return {
+        "name": declared.name,
+        "project": declared.project,
+        "active": active,
+        "spec": {
+            "resource": draft.resource,
+            "actions": list(draft.actions),
+            "filter": draft.filter,
+            "executionMode": draft.mode.value,
+            "input": dict(draft.input),
+            "operation": {"type": "function", "serviceId": service_id, "functionName": draft.function_name},
+        },
+    }
+
+
+def differences(before: Document, after: Document, services: Mapping[str, str]) -> tuple[Difference, ...]:
+    pairs = zip(_compared(before, services), _compared(after, services), strict=True)
+    return tuple(Difference(field, old, new) for (field, old), (_, new) in pairs if _canonical(old) != _canonical(new))
+
+
+def _compared(trigger: Document, services: Mapping[str, str]) -> list[tuple[str, Any]]:
+    spec, operation = trigger["spec"], trigger["spec"]["operation"]
+    return [
+        ("active", trigger["active"]),
+        ("spec.resource", spec["resource"]),
+        ("spec.actions", sorted(spec["actions"])),
+        ("spec.filter", spec["filter"]),
+        ("spec.executionMode", spec["executionMode"]),
+        ("spec.input", spec.get("input") or {}),
+        ("spec.operation.service", services.get(operation["serviceId"], operation["serviceId"])),
+        ("spec.operation.functionName", operation["functionName"]),
+    ]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)  # tells true from 1, which == does not
+
+
+def _pruned(declared: Sequence[Declared], present: Present) -> list[Change]:
+    """Triggers of the projects that the files name, which no file has."""
+    kept = {(present.project_id(one.project), one.name) for one in declared}
+    named = {present.project_id(one.project): one.project for one in declared}
+    return [
+        Change("delete", named[trigger["projectId"]], trigger["name"], trigger["id"])
+        for trigger in present.triggers
+        if trigger["projectId"] in named and (trigger["projectId"], trigger["name"]) not in kept
+    ]
+
+
+def exported(triggers: Iterable[Document], projects: Mapping[str, str], services: Mapping[str, str]) -> Document:
+    """The file that `apply` takes: names instead of ids, nothing that the engine made up. Names are by id here."""
+    return {"triggers": [_as_written(trigger, projects, services) for trigger in triggers]}
+
+
+def _as_written(trigger: Document, projects: Mapping[str, str], services: Mapping[str, str]) -> Document:
+    spec, operation = trigger["spec"], trigger["spec"]["operation"]
+    service_id = operation["serviceId"]
+    return {
+        "name": trigger["name"],
+        "project": projects.get(trigger["projectId"], trigger["projectId"]),
+        "active": trigger["active"],
+        "spec": {
+            "resource": spec["resource"],
+            "actions": spec["actions"],
+            "filter": spec["filter"],
+            "executionMode": spec["executionMode"],
+            **({"input": spec["input"]} if spec.get("input") else {}),
+            "operation": {
+                "service": services.get(service_id, service_id),
+                "functionName": operation["functionName"],
+            },
+        },
+    }
