@@ -11,6 +11,7 @@ import binascii
 
 import msgspec
 
+from backbone.model import written_form
 from backbone.model.errors import InvalidEvent
 
 MAX_LINKS = 64
@@ -53,8 +54,10 @@ def encode(causation: Causation) -> bytes:
 def decode(document: bytes, path: str = "causation") -> Causation:
     try:
         causation = _decoder.decode(document)
-    except msgspec.MsgspecError as error:
-        raise InvalidEvent(path, str(error)) from None
+    except UnicodeDecodeError:
+        raise InvalidEvent(path, "is not UTF-8") from None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise written_form.explained(error, InvalidEvent, path) from None
     if causation.depth > MAX_LINKS:
         raise InvalidEvent(path, f"the chain has {causation.depth} links; at most {MAX_LINKS} are taken")
     return causation

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import msgspec
@@ -16,8 +17,12 @@ import msgspec
 from backbone.model import written_form
 from backbone.model.errors import InvalidDefinition
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 MAX_NAME_LENGTH = 100
+NAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9 ._-]{{0,{MAX_NAME_LENGTH - 1}}}"
+NAME_RULE = f"up to {MAX_NAME_LENGTH} letters, digits, spaces, '.', '_' and '-', a letter or digit first"
+
+_NAME = re.compile(NAME_PATTERN)
+_REVISION = re.compile(r"[0-9]{1,9}")
 
 
 class FunctionInput(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,18 +137,20 @@ class Service:
 
 
 def parse_package(document: object) -> PackageDocument:
-    if not isinstance(document, dict):
-        raise InvalidDefinition("", f"expected a JSON object, got {type(document).__name__}")
     package = written_form.convert(_normalise_package(document), PackageDocument, InvalidDefinition)
     check_name(package.name, "name")
     if not package.modules:
         raise InvalidDefinition("modules", "is empty; a package needs at least one module")
     for index, module in enumerate(package.modules):
-        if not module.entry_point.endswith(".py") or module.entry_point.startswith("/") or ".." in module.entry_point:
-            raise InvalidDefinition(
-                f"modules[{index}].entryPoint", f"{module.entry_point!r} is not a .py file inside the package"
-            )
+        _check_entry_point(module.entry_point, f"modules[{index}].entryPoint")
     return package
+
+
+def _check_entry_point(entry_point: str, path: str) -> None:
+    file = PurePosixPath(entry_point)
+    if file.suffix != ".py" or file.is_absolute() or ".." in file.parts or "\\" in entry_point:
+        shown = written_form.clipped(entry_point)
+        raise InvalidDefinition(path, f"{shown!r} is not a .py file inside the package")
 
 
 def parse_service(document: object) -> ServiceDocument:
@@ -165,11 +172,7 @@ def parse_runtime(document: dict[str, Any] | None) -> Runtime:
     given = dict(document or {})
     if "numReplicas" not in given and "replicas" in given:
         given["numReplicas"] = given["replicas"]
-    try:
-        runtime = msgspec.convert(given, Runtime)
-    except msgspec.ValidationError as error:
-        found = written_form.explained(error, InvalidDefinition)
-        raise InvalidDefinition(f"runtime.{found.path}", found.reason) from None
+    runtime = written_form.convert(given, Runtime, InvalidDefinition, "runtime")
     for name, value, high in (("concurrency", runtime.concurrency, 1000), ("numReplicas", runtime.num_replicas, 100)):
         if not 1 <= value <= high:
             raise InvalidDefinition(f"runtime.{name}", f"{value} is out of range; expected 1 to {high}")
@@ -177,10 +180,9 @@ def parse_runtime(document: dict[str, Any] | None) -> Runtime:
 
 
 def check_name(name: str, path: str) -> None:
-    if len(name) > MAX_NAME_LENGTH or not _NAME.fullmatch(name):
-        raise InvalidDefinition(
-            path, f"{name[:60]!r} is not a name: letters, digits, '-', '_', '.', up to {MAX_NAME_LENGTH}, a letter or digit first"
-        )
+    if not _NAME.fullmatch(name):
+        shown = written_form.clipped(name)
+        raise InvalidDefinition(path, f"{shown!r} is not a name: {NAME_RULE}")
 
 
 def revision_of(value: str | int | None, latest: int) -> int:
@@ -188,34 +190,38 @@ def revision_of(value: str | int | None, latest: int) -> int:
     if value in (None, "latest"):
         return latest
     text = str(value).removeprefix("1.0.")
-    if not text.isdecimal() or not 0 <= int(text) <= latest:
-        raise InvalidDefinition("packageRevision", f"{value!r} is not a revision of this package; the latest is 1.0.{latest}")
+    if not _REVISION.fullmatch(text) or int(text) > latest:
+        shown = written_form.clipped(text)
+        raise InvalidDefinition(
+            "packageRevision", f"{shown!r} is not a revision of this package; the latest is 1.0.{latest}"
+        )
     return int(text)
 
 
-def _normalise_package(document: dict[str, Any]) -> dict[str, Any]:
+def _normalise_package(document: object) -> object:
     """Clients send inputs as an object, a list or null, and leave the class out: one form goes on from here."""
-    modules = document.get("modules")
-    if not isinstance(modules, list):
+    if not isinstance(document, dict) or not isinstance(document.get("modules"), list):
         return document
-    return {**document, "modules": [_normalise_module(module) for module in modules]}
+    return {**document, "modules": [_normalise_module(module) for module in document["modules"]]}
 
 
 def _normalise_module(module: Any) -> Any:
     if not isinstance(module, dict):
         return module
-    normal = {**module, "initInputs": _as_list(module.get("initInputs"))}
-    if isinstance(module.get("functions"), list):
-        normal["functions"] = [
-            {**function, "input": _as_list(function.get("input")), "output": _as_list(function.get("output"))}
-            if isinstance(function, dict)
-            else function
-            for function in module["functions"]
-        ]
-    return {name: value for name, value in normal.items() if value is not None or name == "className"}
+    normal = {name: value for name, value in module.items() if value is not None or name == "className"}
+    if "initInputs" in normal:
+        normal["initInputs"] = _as_list(normal["initInputs"])
+    if isinstance(normal.get("functions"), list):
+        normal["functions"] = [_normalise_function(function) for function in normal["functions"]]
+    return normal
+
+
+def _normalise_function(function: Any) -> Any:
+    if not isinstance(function, dict):
+        return function
+    normal = {name: value for name, value in function.items() if value is not None}
+    return {**normal, **{name: _as_list(normal[name]) for name in ("input", "output") if name in normal}}
 
 
 def _as_list(value: Any) -> Any:
-    if value is None:
-        return []
     return [value] if isinstance(value, dict) else value

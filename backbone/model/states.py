@@ -1,15 +1,14 @@
 """The life of an execution, drawn once.
 
-    created ──► queued ──► in-progress ──► success
-       ▲           │            │     ├──► failed
-       │           │            │     ├──► aborted
-       │           │            │     ├──► terminated
-       │           │            │     ├──► canceled
-       │           │            │     └──► system-failure
-       │           └────────────┴── (waiting for its next attempt) back to queued
-       └── rerun ◄── any ended one
+    created ──► queued ──► in-progress ──► one of the six ends
+       ▲           │            │                │
+       └───────────┴────────────┴────────────────┘
+        given back   tried again   rerun, by a person
 
-`transition` in the database holds the same table (migration 0001), and a test compares the two.
+The ends: success, failed, aborted, terminated, canceled, system-failure. What has not begun may end too: canceled or
+terminated by a person, failed when nobody can run it.
+
+Every statement that changes a status says in its WHERE the states it may leave; `docs/states.md` holds the table.
 """
 
 from __future__ import annotations
@@ -43,10 +42,10 @@ ENDED = frozenset(
 )
 
 TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
-    ExecutionStatus.CREATED: frozenset({ExecutionStatus.QUEUED, ExecutionStatus.CANCELED}),
-    ExecutionStatus.QUEUED: ENDED | {ExecutionStatus.IN_PROGRESS},
-    ExecutionStatus.IN_PROGRESS: ENDED | {ExecutionStatus.CREATED, ExecutionStatus.QUEUED},
-    **{ended: frozenset({ExecutionStatus.CREATED, ExecutionStatus.QUEUED}) for ended in ENDED},
+    ExecutionStatus.CREATED: ENDED | {ExecutionStatus.QUEUED},
+    ExecutionStatus.QUEUED: ENDED | {ExecutionStatus.IN_PROGRESS, ExecutionStatus.CREATED},
+    ExecutionStatus.IN_PROGRESS: ENDED | {ExecutionStatus.CREATED},
+    **{ended: frozenset({ExecutionStatus.CREATED}) for ended in ENDED},
 }
 """From each status to those that may follow. Leaving an ended one is a rerun, and only a person does that."""
 

@@ -109,63 +109,61 @@ class FlatTriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
     schema: str | None = msgspec.field(name="$schema", default=None)
 
 
-def parse(document: object, catalog: Catalog, *, strict: bool = False) -> TriggerDraft:
+def parse(given: object, catalog: Catalog, *, strict: bool = False) -> TriggerDraft:
     """Check one written trigger. Raises InvalidTrigger or InvalidFilter with the path of what is wrong.
 
     `strict` also refuses fields that no trigger has: right for files that people write, wrong for clients that
     send back the whole entity.
     """
-    if not isinstance(document, dict):
-        raise InvalidTrigger("", f"expected a JSON object, got {type(document).__name__}")
-    if document.get("type", "Event") == "Cron":
+    document = written_form.convert(given, dict[str, Any], InvalidTrigger)
+    if document.get("type") == "Cron":
         raise InvalidTrigger("type", "'Cron' triggers are not there yet; this engine runs 'Event' triggers")
-    flat = "spec" not in document
     if strict:
-        written_form.refuse_unknown(document, FlatTriggerDocument if flat else TriggerDocument, "", InvalidTrigger)
-        if not flat and isinstance(document["spec"], dict):
-            written_form.refuse_unknown(document["spec"], Spec, "spec.", InvalidTrigger)
-            if isinstance(document["spec"].get("operation"), dict):
-                written_form.refuse_unknown(document["spec"]["operation"], Operation, "spec.operation.", InvalidTrigger)
-    return _from_flat(document, catalog) if flat else _from_spec(document, catalog)
+        _refuse_unknown(document)
+    return _from_spec(document, catalog) if "spec" in document else _from_flat(document, catalog)
+
+
+def _refuse_unknown(document: dict[str, Any]) -> None:
+    shape = TriggerDocument if "spec" in document else FlatTriggerDocument
+    written_form.refuse_unknown(document, shape, "", InvalidTrigger)
+    spec = document.get("spec")
+    if isinstance(spec, dict):
+        written_form.refuse_unknown(spec, Spec, "spec", InvalidTrigger)
+        if isinstance(spec.get("operation"), dict):
+            written_form.refuse_unknown(spec["operation"], Operation, "spec.operation", InvalidTrigger)
 
 
 def _from_spec(document: dict[str, Any], catalog: Catalog) -> TriggerDraft:
     written = written_form.convert(document, TriggerDocument, InvalidTrigger)
-    spec, operation = written.spec, written.spec.operation
+    operation = written.spec.operation
     if operation.type != "function":
-        raise InvalidTrigger("spec.operation.type", f"{operation.type!r} is not supported; expected 'function'")
-    return _draft(
-        written,
-        spec,
-        catalog,
-        prefix="spec.",
-        service=operation.service_id or operation.service,
-        function_name=operation.function_name,
-    )
+        shown = written_form.clipped(operation.type)
+        raise InvalidTrigger("spec.operation.type", f"{shown!r} is not supported; expected 'function'")
+    service = operation.service_id or operation.service
+    return _draft(written, written.spec, catalog, "spec.", service, operation.function_name)
 
 
 def _from_flat(document: dict[str, Any], catalog: Catalog) -> TriggerDraft:
     written = written_form.convert(document, FlatTriggerDocument, InvalidTrigger)
-    return _draft(written, written, catalog, prefix="", service=written.service, function_name=written.function)
+    return _draft(written, written, catalog, "", written.service, written.function)
 
 
 def _draft(
     written: TriggerDocument | FlatTriggerDocument,
     spec: Spec | FlatTriggerDocument,
     catalog: Catalog,
-    *,
     prefix: str,
     service: str | None,
     function_name: str | None,
 ) -> TriggerDraft:
     if written.type != "Event":
-        raise InvalidTrigger("type", f"{written.type!r} is not a trigger type; expected 'Event'")
+        raise InvalidTrigger("type", f"{written_form.clipped(written.type)!r} is not a trigger type; expected 'Event'")
     if written.name is not None and not 0 < len(written.name) <= MAX_NAME_LENGTH:
         raise InvalidTrigger("name", f"has {len(written.name)} characters; expected 1 to {MAX_NAME_LENGTH}")
     resource, actions = _listen(spec, catalog, prefix)
     dql.compile(spec.filter, path=f"{prefix}filter")
     if isinstance(spec.input, list) and spec.input:
-        raise InvalidTrigger(f"{prefix}input", "expected an object of constant arguments")
+        raise InvalidTrigger(f"{prefix}input", "expected an object of constant arguments, got an array")
     return TriggerDraft(
         id=written.id,
         name=written.name,
@@ -185,10 +183,11 @@ def _listen(spec: Spec | FlatTriggerDocument, catalog: Catalog, prefix: str) -> 
     resource = catalog.resource(spec.resource, f"{prefix}resource")
     given = [spec.actions] if isinstance(spec.actions, str) else spec.actions
     if not given:
-        raise InvalidTrigger(f"{prefix}actions", "is empty; expected at least one of " + ", ".join(catalog.resources[resource]))
+        known = ", ".join(catalog.resources[resource])
+        raise InvalidTrigger(f"{prefix}actions", f"is empty; expected at least one of {known}")
     actions: dict[str, None] = {}
     for index, action in enumerate(given):
-        path = f"{prefix}actions[{index}]"
+        path = f"{prefix}actions" if isinstance(spec.actions, str) else f"{prefix}actions[{index}]"
         _, spelled = catalog.spelling(resource, action, (f"{prefix}resource", path))
         catalog.check_mode(resource, spelled, spec.execution_mode, f"{prefix}executionMode")
         actions[spelled] = None
