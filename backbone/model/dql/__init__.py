@@ -10,12 +10,14 @@ Pure: no I/O, no clock, no state. Everything that can be wrong with a filter is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from backbone.model.dql import explanation
-from backbone.model.dql.evaluation import Clause, compiled
+from backbone.model.dql.evaluation import compiled
 from backbone.model.dql.explanation import Explanation
 from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Nor, Object, Operand, Or
 from backbone.model.dql.parsing import parse
+from backbone.model.dql.paths import Test
 from backbone.model.dql.shapes import unwrapped
 
 __all__ = [
@@ -33,19 +35,23 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Filter:
     source: object  #: the document as it was given to `compile`
     expression: Expression
     ignored: tuple[str, ...]  #: parts of a wrapped query that a filter cannot honour, such as its join
-    _root: Clause
 
     def matches(self, entity: object) -> bool:
         """Whether a decoded entity (what `orjson.loads` gives) is meant."""
-        return self._root.holds(entity)
+        return self._test(entity)
 
     def explain(self, entity: object) -> Explanation:
-        return explanation.explained(self._root, entity)
+        return explanation.explained(self.expression, self._test, entity)
+
+    @cached_property
+    def _test(self) -> Test:
+        # Built when first asked: who only checks filters, or makes an index of their expressions, does not pay for it.
+        return compiled(self.expression)
 
 
 def compile(filter: object, path: str = "filter") -> Filter:
@@ -54,5 +60,4 @@ def compile(filter: object, path: str = "filter") -> Filter:
     Raises InvalidFilter, whose path begins with `path` and names the place inside the document.
     """
     document, at, ignored = unwrapped(filter, (None, path))
-    expression = parse(document, at)
-    return Filter(filter, expression, ignored, compiled(expression))
+    return Filter(filter, parse(document, at), ignored)

@@ -19,9 +19,9 @@ def equals(operand: Operand) -> Test:
         return text(wildcards.wildcard(operand)) if assumptions.has_wildcard(operand) else _equals_text(operand)
     if isinstance(operand, bool):
         return lambda value: value is operand
-    if isinstance(operand, (tuple, Object)):
-        return lambda value: _same(operand, value)
-    return _equals_number(operand)
+    if type(operand) is int or type(operand) is float:
+        return _equals_number(operand)
+    return lambda value: _same(operand, value)
 
 
 def equals_folded(operand: str) -> Test:

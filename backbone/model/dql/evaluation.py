@@ -1,12 +1,10 @@
-"""From an expression to something that answers: a tree of clauses, each with its test of an entity.
+"""From an expression to a test of an entity: closures inside closures, which is all that matching runs.
 
-Matching calls the test of the root and nothing else. The tree stays beside it for `explanation`, which asks the very
-same tests one by one: what it tells is what matching did.
+A part of an expression compiles as it does inside the whole, so `explanation` gets the test of one clause from here and
+tells what matching did.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 from backbone.model.dql import assumptions
 from backbone.model.dql.comparing import test_of
@@ -14,22 +12,19 @@ from backbone.model.dql.expression import And, Comparison, ElementMatch, Express
 from backbone.model.dql.paths import Test, at_any_leaf, leaves
 
 
-class Clause(NamedTuple):
-    expression: Expression
-    holds: Test
-    members: tuple[Clause, ...] = ()
-
-
-def compiled(expression: Expression) -> Clause:
+def compiled(expression: Expression) -> Test:
     match expression:
         case Comparison():
-            return Clause(expression, _comparison(expression))
+            return _comparison(expression)
         case ElementMatch():
-            return Clause(expression, _element_match(expression))
-        case And(members) | Or(members) | Nor(members):
-            clauses = tuple(compiled(member) for member in members)
-            tests = tuple(clause.holds for clause in clauses)
-            return Clause(expression, _LOGICAL[type(expression)](tests), clauses)
+            return _element_match(expression)
+        case And(members):
+            return _all([compiled(member) for member in members])
+        case Or(members):
+            return _any([compiled(member) for member in members])
+        case Nor(members):
+            found = _any([compiled(member) for member in members])
+            return lambda entity: not found(entity)
 
 
 def _comparison(comparison: Comparison) -> Test:
@@ -39,7 +34,7 @@ def _comparison(comparison: Comparison) -> Test:
 
 
 def _element_match(match: ElementMatch) -> Test:
-    condition = compiled(match.condition).holds
+    condition = compiled(match.condition)
     passes = condition if match.on_values else lambda element: type(element) is dict and condition(element)
 
     def holds(entity: object) -> bool:
@@ -48,7 +43,7 @@ def _element_match(match: ElementMatch) -> Test:
     return holds
 
 
-def _all(tests: tuple[Test, ...]) -> Test:
+def _all(tests: list[Test]) -> Test:
     def holds(entity: object) -> bool:
         for test in tests:  # noqa: SIM110  a generator inside `all` costs as much as a clause
             if not test(entity):
@@ -58,7 +53,7 @@ def _all(tests: tuple[Test, ...]) -> Test:
     return holds
 
 
-def _any(tests: tuple[Test, ...]) -> Test:
+def _any(tests: list[Test]) -> Test:
     def holds(entity: object) -> bool:
         for test in tests:  # noqa: SIM110  as above
             if test(entity):
@@ -66,11 +61,3 @@ def _any(tests: tuple[Test, ...]) -> Test:
         return False
 
     return holds
-
-
-def _none(tests: tuple[Test, ...]) -> Test:
-    found = _any(tests)
-    return lambda entity: not found(entity)
-
-
-_LOGICAL = {And: _all, Or: _any, Nor: _none}

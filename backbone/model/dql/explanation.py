@@ -1,15 +1,15 @@
 """Why a filter holds for an entity or not: the first clause that decided it, with the value seen.
 
-The clauses are asked with the tests that matching uses, so the verdict told here is the verdict there.
+The verdict is that of the test which matching runs; the clauses are then asked one by one with tests compiled alike.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backbone.model.dql.evaluation import Clause
+from backbone.model.dql.evaluation import compiled
 from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Nor, Or, json_of, operand_json
-from backbone.model.dql.paths import MISSING, leaves
+from backbone.model.dql.paths import MISSING, Test, leaves
 from backbone.model.dql.wording import clipped, shown
 
 
@@ -30,10 +30,10 @@ class Explanation:
     missing: bool = False
 
 
-def explained(root: Clause, entity: object) -> Explanation:
-    if root.holds(entity):
+def explained(expression: Expression, test: Test, entity: object) -> Explanation:
+    if test(entity):
         return Explanation(verdict=True, sentence="every clause holds")
-    leaf, held = _decisive(root, entity, held=False)
+    leaf, held = _decisive(expression, entity, held=False)
     if isinstance(leaf, And | Or | Nor):
         return Explanation(verdict=False, sentence=_of_nothing(leaf))
     missing, seen = _seen(leaf.parts, entity)
@@ -51,13 +51,12 @@ def explained(root: Clause, entity: object) -> Explanation:
     )
 
 
-def _decisive(clause: Clause, entity: object, *, held: bool) -> tuple[Expression, bool]:
-    """The first clause without members that made `clause` hold, or fail, and whether it held itself."""
-    expression = clause.expression
-    if not clause.members:
+def _decisive(expression: Expression, entity: object, *, held: bool) -> tuple[Expression, bool]:
+    """The first clause without members that made `expression` hold, or fail, and whether it held itself."""
+    if isinstance(expression, Comparison | ElementMatch) or not expression.members:
         return expression, held
     wanted = not held if isinstance(expression, Nor) else held
-    first = next(member for member in clause.members if member.holds(entity) is wanted)
+    first = next(member for member in expression.members if compiled(member)(entity) is wanted)
     return _decisive(first, entity, held=wanted)
 
 

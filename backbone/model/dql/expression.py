@@ -79,6 +79,8 @@ Expression: TypeAlias = And | Or | Nor | Comparison | ElementMatch
 
 def conjunction(members: list[Expression]) -> Expression:
     """All of `members`, without an And around one alone and without an And directly inside an And."""
+    if len(members) == 1:
+        return members[0]
     flat: list[Expression] = []
     for member in members:
         if isinstance(member, And):

@@ -90,7 +90,7 @@ def _is_operator(key: object) -> bool:
 
 
 def _path(before: _Parts, key: str, at: Location) -> _Parts:
-    parts = (*before, *key.split(".", limits.NESTING))
+    parts = (*before, *key.split(".")) if "." in key else (*before, key)
     if len(parts) > limits.NESTING:
         raise refusal(at, f"the path has more than {limits.NESTING} parts")
     if "" in parts:

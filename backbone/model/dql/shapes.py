@@ -14,7 +14,7 @@ from backbone.model.dql.operators import unknown
 from backbone.model.dql.wording import clipped, shown
 
 #: Parts of a query that choose and order results; on one entity they have no meaning.
-_PAGING: Final = (
+_OF_NO_EFFECT: Final = (
     "filter",
     "resource",
     "page",
@@ -26,7 +26,8 @@ _PAGING: Final = (
     "user",
     "queryEngine",
 )
-_QUERY: Final = frozenset((*_PAGING, *IGNORED_IN_A_QUERY, *REFUSED_IN_A_QUERY))
+_JSON_WANTS: Final = "it wants double quotes, and true, false, null"
+_QUERY: Final = frozenset((*_OF_NO_EFFECT, *IGNORED_IN_A_QUERY, *REFUSED_IN_A_QUERY))
 
 
 def unwrapped(given: object, at: Location) -> tuple[dict[object, object], Location, tuple[str, ...]]:
@@ -54,8 +55,9 @@ def _read(given: object, at: Location) -> object:
         raise refusal(at, _too_large(len(given)))
     try:
         return orjson.loads(given)
-    except ValueError as error:
-        raise refusal(at, f"{shown(given)} is not JSON: {error}") from None
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise refusal(at, f"{shown(given)} cannot be read as JSON ({place}): {_JSON_WANTS}") from None
 
 
 def _check_size(document: dict[object, object], at: Location) -> None:
