@@ -14,20 +14,9 @@ from backbone.model.dql.operators import unknown
 from backbone.model.dql.wording import clipped, shown
 
 #: Parts of a query that choose and order results; on one entity they have no meaning.
-_OF_NO_EFFECT: Final = (
-    "filter",
-    "resource",
-    "page",
-    "pageSize",
-    "sort",
-    "limit",
-    "select",
-    "systemSpace",
-    "user",
-    "queryEngine",
-)
+_OF_NO_EFFECT: Final = ("resource", "page", "pageSize", "sort", "limit", "select", "systemSpace", "user", "queryEngine")
 _JSON_WANTS: Final = "it wants double quotes, and true, false, null"
-_QUERY: Final = frozenset((*_OF_NO_EFFECT, *IGNORED_IN_A_QUERY, *REFUSED_IN_A_QUERY))
+_QUERY: Final = frozenset(("filter", *_OF_NO_EFFECT, *IGNORED_IN_A_QUERY, *REFUSED_IN_A_QUERY))
 
 
 def unwrapped(given: object, at: Location) -> tuple[dict[object, object], Location, tuple[str, ...]]:
