@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +22,10 @@ from backbone.store.queries import sql
 
 TRIGGERS_CHANNEL = "triggers"
 """Woken after every change of a trigger or a service."""
+
+MOST_PROJECTS = 10_000
+MOST_REVISIONS = 1_000
+"""The longest lists that are given."""
 
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.Pool"
 
@@ -45,7 +50,7 @@ async def make_project(connection: Connection, name: str) -> Project:
 
 
 async def projects(connection: Connection) -> list[Project]:
-    return [_project(row) for row in await connection.fetch(sql("definition/projects"))]
+    return [_project(row) for row in await connection.fetch(sql("definition/projects"), MOST_PROJECTS)]
 
 
 # Packages
@@ -53,7 +58,7 @@ async def projects(connection: Connection) -> list[Project]:
 
 async def put_codebase(connection: Connection, content: bytes) -> str:
     """Keep a zip; the same bytes are kept once."""
-    digest = sha256(content).digest()
+    digest = (await asyncio.to_thread(sha256, content)).digest()
     found = await connection.fetchval(sql("definition/put codebase"), ids.definition_id(), digest, content)
     return str(found)
 
@@ -91,15 +96,19 @@ async def package(connection: Connection, package_id: str, revision: int | None 
     row = await connection.fetchrow(sql("definition/package"), package_id, revision)
     if row is None:
         raise NotFound("package", package_id)
-    return _package(row)
+    return package_from_row(row)
 
 
 async def package_revisions(connection: Connection, package_id: str) -> list[Package]:
-    return [_package(row) for row in await connection.fetch(sql("definition/package revisions"), package_id)]
+    """Newest first. Raises NotFound."""
+    rows = await connection.fetch(sql("definition/package revisions"), package_id, MOST_REVISIONS)
+    if not rows:
+        raise NotFound("package", package_id)
+    return [package_from_row(row) for row in rows]
 
 
 async def packages(connection: Connection, project_id: str | None = None, name: str | None = None) -> list[Package]:
-    return [_package(row) for row in await connection.fetch(sql("definition/packages"), project_id, name)]
+    return [package_from_row(row) for row in await connection.fetch(sql("definition/packages"), project_id, name)]
 
 
 async def delete_package(connection: Connection, package_id: str) -> None:
@@ -112,8 +121,12 @@ async def delete_package(connection: Connection, package_id: str) -> None:
         raise NotFound("package", package_id)
 
 
+async def has_codebase(connection: Connection, codebase_id: str) -> bool:
+    return bool(await connection.fetchval(sql("definition/has codebase"), codebase_id))
+
+
 async def _check_codebase(connection: Connection, codebase_id: str) -> None:
-    if not await connection.fetchval(sql("definition/has codebase"), codebase_id):
+    if not await has_codebase(connection, codebase_id):
         raise NotFound("codebase", codebase_id)
 
 
@@ -156,15 +169,20 @@ async def set_service_active(connection: Connection, service_id: str, active: bo
     return await service(connection, service_id)
 
 
-async def service(connection: Connection, service_id: str) -> Service:
-    row = await connection.fetchrow(sql("definition/service"), service_id)
+async def service(connection: Connection, service_id: str, statement: str = "definition/service") -> Service:
+    row = await connection.fetchrow(sql(statement), service_id)
     if row is None:
         raise NotFound("service", service_id)
-    return _service(row)
+    return service_from_row(row)
+
+
+async def service_to_change(connection: asyncpg.Connection, service_id: str) -> Service:
+    """The service, which nobody else changes until the transaction ends."""
+    return await service(connection, service_id, "definition/service to change")
 
 
 async def services(connection: Connection, project_id: str | None = None, name: str | None = None) -> list[Service]:
-    return [_service(row) for row in await connection.fetch(sql("definition/services"), project_id, name)]
+    return [service_from_row(row) for row in await connection.fetch(sql("definition/services"), project_id, name)]
 
 
 async def delete_service(connection: Connection, service_id: str) -> None:
@@ -204,15 +222,20 @@ async def change_trigger(connection: Connection, trigger_: Trigger) -> Trigger:
     return await trigger(connection, trigger_.id)
 
 
-async def trigger(connection: Connection, trigger_id: str) -> Trigger:
-    row = await connection.fetchrow(sql("definition/trigger"), trigger_id)
+async def trigger(connection: Connection, trigger_id: str, statement: str = "definition/trigger") -> Trigger:
+    row = await connection.fetchrow(sql(statement), trigger_id)
     if row is None:
         raise NotFound("trigger", trigger_id)
-    return _trigger(row)
+    return trigger_from_row(row)
+
+
+async def trigger_to_change(connection: asyncpg.Connection, trigger_id: str) -> Trigger:
+    """The trigger, which nobody else changes until the transaction ends."""
+    return await trigger(connection, trigger_id, "definition/trigger to change")
 
 
 async def triggers(connection: Connection, project_id: str | None = None, name: str | None = None) -> list[Trigger]:
-    return [_trigger(row) for row in await connection.fetch(sql("definition/triggers"), project_id, name)]
+    return [trigger_from_row(row) for row in await connection.fetch(sql("definition/triggers"), project_id, name)]
 
 
 async def delete_trigger(connection: Connection, trigger_id: str) -> None:
@@ -286,7 +309,7 @@ def _project(row: asyncpg.Record) -> Project:
     return Project(id=str(row["id"]), name=row["name"], created_at=row["created_at"])
 
 
-def _package(row: asyncpg.Record) -> Package:
+def package_from_row(row: asyncpg.Record) -> Package:
     return Package(
         id=row["id"],
         project_id=str(row["project_id"]),
@@ -300,7 +323,7 @@ def _package(row: asyncpg.Record) -> Package:
     )
 
 
-def _service(row: asyncpg.Record) -> Service:
+def service_from_row(row: asyncpg.Record) -> Service:
     return Service(
         id=row["id"],
         project_id=str(row["project_id"]),
@@ -322,7 +345,7 @@ def _service(row: asyncpg.Record) -> Service:
     )
 
 
-def _trigger(row: asyncpg.Record) -> Trigger:
+def trigger_from_row(row: asyncpg.Record) -> Trigger:
     return Trigger(
         id=row["id"],
         name=row["name"],

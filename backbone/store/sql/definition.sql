@@ -12,6 +12,7 @@ WHERE id = $1
 SELECT id, name, created_at
 FROM project
 ORDER BY name
+LIMIT $1
 
 -- name: make project
 INSERT INTO project (name)
@@ -65,6 +66,7 @@ FROM package
 JOIN package_revision AS revision ON revision.package_id = package.id
 WHERE package.id = $1
 ORDER BY revision.revision DESC
+LIMIT $2
 
 -- name: packages
 SELECT package.id, package.project_id, package.name, revision.revision, revision.modules, revision.codebase_id,
@@ -116,6 +118,12 @@ SELECT *
 FROM service
 WHERE id = $1
 
+-- name: service to change
+SELECT *
+FROM service
+WHERE id = $1
+FOR UPDATE
+
 -- name: services
 SELECT *
 FROM service
@@ -152,6 +160,12 @@ RETURNING id
 SELECT *
 FROM trigger
 WHERE id = $1
+
+-- name: trigger to change
+SELECT *
+FROM trigger
+WHERE id = $1
+FOR UPDATE
 
 -- name: triggers
 SELECT *

@@ -14,6 +14,11 @@ WHERE ($1::uuid IS NULL OR stopped_match.project_id = $1)
 ORDER BY stopped_match.at DESC
 LIMIT $2
 
+-- name: trigger names
+SELECT id, name
+FROM trigger
+WHERE id = ANY ($1::text[])
+
 -- name: record dead letters
 INSERT INTO dead_letter (source, position, project_id, path, reason, body)
 SELECT *
@@ -21,14 +26,14 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::byte
 RETURNING id
 
 -- name: list dead letters
-SELECT id, at, source, position, project_id, path, reason, length(body) AS bytes
+SELECT id, at, source, position, project_id, path, reason, length(body) AS size
 FROM dead_letter
 WHERE id < $1
 ORDER BY id DESC
 LIMIT $2
 
 -- name: get dead letter
-SELECT id, at, source, position, project_id, path, reason, body, length(body) AS bytes
+SELECT id, at, source, position, project_id, path, reason, body, length(body) AS size
 FROM dead_letter
 WHERE id = $1
 
@@ -53,6 +58,7 @@ ON CONFLICT (name) DO UPDATE SET ready = excluded.ready, detail = excluded.detai
 -- name: parts
 SELECT name, role, ready, detail, extract(epoch FROM now() - told_at)::float8 AS silence
 FROM part
+ORDER BY role, name
 
 -- name: forget part
 DELETE FROM part

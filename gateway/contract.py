@@ -1,0 +1,48 @@
+"""Every operation of the API, once: the router and the OpenAPI document are made from this list."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import orjson
+
+from gateway import (
+    dead_letters,
+    events,
+    executions,
+    health,
+    incidents,
+    openapi,
+    packages,
+    projects,
+    query,
+    services,
+    triggers,
+)
+from gateway.answers import Answer
+from gateway.operations import Call, Operation
+
+
+async def _show(call: Call) -> Any:
+    return Answer(200, _written())
+
+
+@functools.cache
+def _written() -> bytes:
+    return orjson.dumps(openapi.document(OPERATIONS))
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    *events.OPERATIONS,
+    *projects.OPERATIONS,
+    *packages.OPERATIONS,
+    *services.OPERATIONS,
+    *triggers.OPERATIONS,
+    *executions.OPERATIONS,
+    *query.OPERATIONS,
+    *dead_letters.OPERATIONS,
+    *incidents.OPERATIONS,
+    *health.OPERATIONS,
+    Operation(method="GET", path="/openapi.json", summary="This document", handler=_show, answers=dict[str, Any]),
+)

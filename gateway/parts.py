@@ -1,0 +1,46 @@
+"""What every handler works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backbone.ports import EventLog, WorkQueue
+from backbone.store import definitions
+from backbone.store.database import Database
+from backbone.store.wakeups import Wakeups
+from gateway.event_writer import EventWriter
+from gateway.project_ids import ProjectIds
+from gateway.settings import GatewaySettings
+
+CREATOR = "api"
+SERVICES_CHANNEL = "services"
+"""Woken after every change of a service: who keeps its agents running listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    database: Database
+    wakeups: Wakeups
+    event_log: EventLog
+    work_queue: WorkQueue
+    settings: GatewaySettings
+    projects: ProjectIds
+    writer: EventWriter
+
+    @classmethod
+    def of(
+        cls,
+        database: Database,
+        wakeups: Wakeups,
+        event_log: EventLog,
+        work_queue: WorkQueue,
+        settings: GatewaySettings,
+    ) -> Parts:
+        projects = ProjectIds(database, make=settings.make_projects, default=settings.default_project)
+        return cls(database, wakeups, event_log, work_queue, settings, projects, EventWriter(event_log))
+
+    def triggers_changed(self) -> None:
+        self.wakeups.wake([definitions.TRIGGERS_CHANNEL])
+
+    def services_changed(self) -> None:
+        self.wakeups.wake([definitions.TRIGGERS_CHANNEL, SERVICES_CHANNEL])

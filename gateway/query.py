@@ -1,0 +1,208 @@
+"""`POST /query/faas`: DQL over what is stored, a page at a time.
+
+What equality of a few fields can find, PostgreSQL finds; only when the filter asks for more, or for another order, are
+documents looked at one by one, and then a bounded number of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+import orjson
+
+from backbone.model import dql, triggers
+from backbone.model.dql.expression import And, Comparison, Expression, conjunction
+from backbone.model.errors import Invalid, InvalidFilter
+from backbone.store import finding
+from backbone.store.finding import Collection, Wanted
+from gateway import execution_documents, shapes
+from gateway.operations import PREFIX, Call, Operation
+
+LARGEST_PAGE = 1_000
+_LAST_ROW = 10_000_000
+_SLICE = 500
+
+Documents = Callable[[asyncpg.Connection, Sequence[Any]], Awaitable[list[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    collection: Collection[Any]
+    documents: Documents
+    order: dict[str, str]  #: what the collection gives by itself
+    looked_at: int  #: the most documents that are looked at one by one
+
+
+async def _packages(_: asyncpg.Connection, found: Sequence[Any]) -> list[Any]:
+    return [shapes.package(one) for one in found]
+
+
+async def _services(_: asyncpg.Connection, found: Sequence[Any]) -> list[Any]:
+    return [shapes.service(one) for one in found]
+
+
+async def _triggers(_: asyncpg.Connection, found: Sequence[Any]) -> list[Any]:
+    return [triggers.document(one) for one in found]
+
+
+_OLDEST_FIRST = {"id": "ascending", "createdAt": "ascending"}
+_NEWEST_FIRST = {"id": "descending", "createdAt": "descending"}
+
+RESOURCES = {
+    "packages": Resource(finding.PACKAGES, _packages, _OLDEST_FIRST, 100_000),
+    "services": Resource(finding.SERVICES, _services, _OLDEST_FIRST, 100_000),
+    "triggers": Resource(finding.TRIGGERS, _triggers, _OLDEST_FIRST, 100_000),
+    "executions": Resource(finding.EXECUTIONS, execution_documents.of, _NEWEST_FIRST, 5_000),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A query, taken apart: what PostgreSQL is asked, and what is left to look for."""
+
+    resource: Resource
+    wanted: Wanted
+    rest: dql.Filter | None
+    sort: tuple[str, bool] | None  #: field and whether descending; None is the collection's own order
+    first: int
+    size: int
+
+
+async def query(call: Call) -> Any:
+    asked = _read(call.written(shapes.Query))
+    async with finding.patiently(call.parts.database.pool) as connection:
+        if asked.rest is None and asked.sort is None:
+            # One more than asked for: whether there is more is known also where the count has ended.
+            found = await asked.resource.collection.page(connection, asked.wanted, asked.size + 1, asked.first)
+            items = await asked.resource.documents(connection, found[: asked.size])
+            total = await asked.resource.collection.count(connection, asked.wanted)
+            return _page(items, total, len(found) > asked.size, asked)
+        return await _looked_through(connection, asked)
+
+
+def _read(written: shapes.Query) -> _Asked:
+    if written.resource not in RESOURCES:
+        raise Invalid("resource", f"{written.resource[:40]!r} is not one of {', '.join(RESOURCES)}")
+    if not 1 <= written.page_size <= LARGEST_PAGE:
+        raise Invalid("pageSize", f"{written.page_size} is out of range; expected 1 to {LARGEST_PAGE}")
+    if not 0 <= written.page * written.page_size <= _LAST_ROW:
+        raise Invalid("page", f"{written.page} is out of range; narrow the filter instead")
+    resource = RESOURCES[written.resource]
+    wanted, rest = narrowed(dql.compile(written.filter).expression, resource.collection.fields)
+    return _Asked(
+        resource,
+        wanted,
+        None if rest is None else dql.Filter(written.filter, rest, ()),
+        _order(written.sort or {}, resource),
+        written.page * written.page_size,
+        written.page_size,
+    )
+
+
+def narrowed(expression: Expression, fields: Sequence[str]) -> tuple[dict[str, list[str]], Expression | None]:
+    """The values that these fields must have, and what is left of the filter beside them.
+
+    Clients write `{"projectId": null}` for "of any project", so that is no condition.
+    """
+    wanted: dict[str, list[str]] = {}
+    rest: list[Expression] = []
+    for member in expression.members if isinstance(expression, And) else (expression,):
+        if member == Comparison(("projectId",), "$eq", None):
+            continue
+        values = _values(member)
+        if isinstance(member, Comparison) and member.path in fields and values is not None:
+            before = wanted.get(member.path, values)
+            wanted[member.path] = [value for value in values if value in before]
+        else:
+            rest.append(member)
+    return wanted, conjunction(rest) if rest else None
+
+
+def _values(member: Expression) -> list[str] | None:
+    """The texts of an equality; None when it is no equality, or not with plain texts alone."""
+    if not isinstance(member, Comparison) or member.operator not in ("$eq", "$in"):
+        return None
+    operands = member.operand if isinstance(member.operand, tuple) and member.operator == "$in" else (member.operand,)
+    values = [operand for operand in operands if isinstance(operand, str) and "*" not in operand]
+    return values if len(values) == len(operands) else None
+
+
+def _order(sort: dict[str, str], resource: Resource) -> tuple[str, bool] | None:
+    if len(sort) > 1:
+        raise Invalid("sort", "names more than one field")
+    for field, direction in sort.items():
+        if direction not in ("ascending", "descending"):
+            raise Invalid(f"sort.{field[:40]}", f"{direction[:40]!r} is not 'ascending' or 'descending'")
+        if resource.order.get(field) != direction:
+            return field, direction == "descending"
+    return None
+
+
+async def _looked_through(connection: asyncpg.Connection, asked: _Asked) -> shapes.Page:
+    total = 0
+    items: list[Any] = []
+    async for document in _every(connection, asked):
+        if asked.rest is None or asked.rest.matches(document):
+            if asked.sort is not None or asked.first <= total < asked.first + asked.size:
+                items.append(document)
+            total += 1
+    if asked.sort is not None:
+        field, descending = asked.sort
+        items.sort(key=lambda document: _rank(document, field), reverse=descending)
+        items = items[asked.first : asked.first + asked.size]
+    return _page(items, total, asked.first + len(items) < total, asked)
+
+
+async def _every(connection: asyncpg.Connection, asked: _Asked) -> AsyncIterator[Any]:
+    """All documents that PostgreSQL finds, as clients see them. Raises InvalidFilter when they are too many."""
+    for first in range(0, asked.resource.looked_at + 1, _SLICE):
+        found = await asked.resource.collection.page(connection, asked.wanted, _SLICE, first)
+        if found and first == asked.resource.looked_at:
+            break
+        for document in await asked.resource.documents(connection, found):
+            yield orjson.loads(msgspec.json.encode(document))
+        if len(found) < _SLICE:
+            return
+        await asyncio.sleep(0)
+    fields = ", ".join(asked.resource.collection.fields)
+    raise InvalidFilter(
+        "filter",
+        f"asks for more than equality, and more than {asked.resource.looked_at:,} {asked.resource.collection.name}"
+        f" would have to be looked at one by one; narrow it by one of {fields}",
+    )
+
+
+def _rank(document: Any, field: str) -> tuple[int, float, str]:
+    """Any two values have an order: nothing first, then numbers, then texts."""
+    value = document
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, bool | int | float):
+        return 1, float(value), ""
+    return (0, 0.0, "") if value is None else (2, 0.0, str(value))
+
+
+def _page(items: list[Any], total: int, more: bool, asked: _Asked) -> shapes.Page:
+    return shapes.Page(
+        items=items,
+        total_items_count=total,
+        total_pages_count=-(-total // asked.size),
+        has_next_page=more,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path=f"{PREFIX}/query/faas",
+        summary="Packages, services, triggers or executions that a DQL filter means",
+        handler=query,
+        takes=shapes.Query,
+        answers=shapes.Page,
+    ),
+)

@@ -1,0 +1,377 @@
+"""What the API says: its documents as structs, from which the OpenAPI document is made too.
+
+Names and spellings are the platform's. A field typed `Any` may carry JSON text that is passed on unread.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from backbone.model.causation import Link
+from backbone.model.definitions import Module, Package, Project, Runtime, Service
+
+
+class Shape(msgspec.Struct, kw_only=True, rename="camel"):
+    pass
+
+
+class Problem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Every refusal. `path` names the field that is wrong."""
+
+    message: str
+    status: int
+    path: str | None = None
+
+
+class Rejected(Shape):
+    """An event of a request that was not taken; it is kept as a dead letter."""
+
+    index: int
+    path: str
+    reason: str
+    dead_letter: int
+
+
+class Accepted(Shape):
+    accepted: int
+    ids: list[str]
+
+
+class PartlyAccepted(Accepted):
+    message: str
+    status: int
+    rejected: list[Rejected]
+
+
+class EventDocument(Shape):
+    """An event as it is published, in our own shape."""
+
+    resource: str
+    action: str
+    entity: dict[str, Any]
+    id: str | None = None
+    project: str | None = None
+    project_id: str | None = None
+    entity_id: str | None = None
+    previous: dict[str, Any] | None = None
+    actor: str | None = None
+    time: datetime | None = None
+    causation: dict[str, Any] | None = None
+
+
+class Events(Shape):
+    events: list[EventDocument]
+
+
+class EventShape(Shape, omit_defaults=True):
+    id: str
+    project_id: str
+    resource: str
+    action: str
+    entity_id: str
+    entity: dict[str, Any]
+    time: datetime
+    received: datetime
+    previous: dict[str, Any] | None = None
+    actor: str | None = None
+    causation: dict[str, Any] | None = None
+
+
+class NewProject(Shape):
+    name: str
+
+
+class ProjectShape(Shape):
+    id: str
+    name: str
+    created_at: int  #: milliseconds since 1970
+    updated_at: int
+
+
+class Identified(Shape):
+    id: str
+
+
+class CodebaseReference(Shape):
+    item_id: str
+    type: str = "item"
+
+
+class PackageShape(Shape):
+    id: str
+    name: str
+    project_id: str
+    version: str
+    revision: int
+    modules: list[Module]
+    codebase: CodebaseReference
+    created_at: datetime
+    updated_at: datetime
+    creator: str
+    type: str = "faas"
+
+
+class Versions(Shape):
+    dtlpy: str | None = None
+
+
+class ServiceShape(Shape):
+    id: str
+    name: str
+    project_id: str
+    package_id: str
+    package_revision: str
+    module_name: str
+    runtime: Runtime
+    init_params: dict[str, Any]
+    execution_timeout: int
+    drain_time: int
+    max_attempts: int
+    on_reset: str
+    active: bool
+    version: str
+    bot_user_name: str
+    created_at: datetime
+    updated_at: datetime
+    creator: str
+    run_execution_as_process: bool = False
+    type: str = "regular"
+
+
+class ReplicaStatus(Shape):
+    replica_id: str
+    status: bool
+    reason: str
+
+
+class ServiceStatus(Shape):
+    num_messages_in_queue: int
+    runtime_status: list[ReplicaStatus]
+
+
+class OperationShape(Shape):
+    type: str
+    service_id: str
+    function_name: str
+
+
+class TriggerSpecShape(Shape):
+    resource: str
+    actions: list[str]
+    filter: Any
+    execution_mode: str
+    input: dict[str, Any]
+    operation: OperationShape
+
+
+class TriggerShape(Shape):
+    id: str
+    name: str
+    type: str
+    project_id: str
+    active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    creator: str
+    spec: TriggerSpecShape
+
+
+class NewExecution(Shape):
+    function_name: str | None = None
+    input: dict[str, Any] | None = None
+    project_id: str | None = None
+
+
+class Progress(Shape):
+    status: str | None = None
+    percent_complete: int | None = None
+    message: str | None = None
+    output: Any = None
+
+
+class StatusShape(Shape):
+    timestamp: datetime
+    status: str
+    percent_complete: int | None = None
+    message: str | None = None
+    error: str | None = None
+    output: Any = None
+
+
+class ResourceShape(Shape):
+    id: str
+    type: str
+
+
+class EventContext(Shape):
+    resource: str
+    action: str
+    source: str
+    resource_id: str
+    dataset_id: str | None
+    project_id: str
+    event_id: str
+
+
+class ExecutionShape(Shape):
+    id: str
+    project_id: str
+    service_id: str
+    service_name: str | None
+    module_name: str | None
+    package_id: str | None
+    package_revision: str | None
+    function_name: str
+    trigger_id: str | None
+    input: Any
+    output: Any
+    status: list[StatusShape]
+    status_log: list[StatusShape]
+    latest_status: StatusShape
+    attempts: int
+    max_attempts: int
+    to_terminate: bool
+    duration: float | None
+    resources: list[ResourceShape]
+    event_context: EventContext | None
+    causation: Any
+    created_at: datetime
+    updated_at: datetime
+    creator: str
+
+
+class LogLine(Shape):
+    timestamp: Any
+    level: Any
+    message: Any
+    attempt: int
+
+
+class Logs(Shape):
+    logs: list[LogLine]
+
+
+class Query(Shape):
+    """`filter` is DQL over the documents that come back; `{"projectId": null}` in it asks for nothing."""
+
+    resource: str
+    filter: Any = None
+    page: int = 0
+    page_size: int = 100
+    sort: dict[str, str] | None = None
+
+
+class Page(Shape):
+    """`totalItemsCount` is exact up to 100,000."""
+
+    items: list[Any]
+    total_items_count: int
+    total_pages_count: int
+    has_next_page: bool
+
+
+class DeadLetterShape(Shape, omit_defaults=True):
+    id: int
+    at: datetime
+    source: str
+    position: str
+    project_id: str | None
+    path: str
+    reason: str
+    bytes: int
+    body: str | None = None
+    body_base64: str | None = None
+
+
+class DeadLetters(Shape):
+    items: list[DeadLetterShape]
+    has_next_page: bool
+
+
+class ChainLink(Shape):
+    event: str
+    trigger: str
+    trigger_name: str | None
+    execution: str
+
+
+class IncidentShape(Shape):
+    at: datetime
+    reason: str
+    trigger_id: str
+    trigger_name: str | None
+    event_id: str
+    entity_id: str
+    project_id: str
+    chain: list[ChainLink]
+
+
+class Incidents(Shape):
+    items: list[IncidentShape]
+
+
+class Alive(Shape):
+    alive: bool
+
+
+class PartShape(Shape):
+    name: str
+    role: str
+    ready: bool
+    detail: str
+
+
+class Readiness(Shape):
+    ready: bool
+    parts: list[PartShape]
+
+
+def project(of: Project) -> ProjectShape:
+    made = int(of.created_at.timestamp() * 1000)
+    return ProjectShape(id=of.id, name=of.name, created_at=made, updated_at=made)
+
+
+def package(of: Package) -> PackageShape:
+    return PackageShape(
+        id=of.id,
+        name=of.name,
+        project_id=of.project_id,
+        version=of.version,
+        revision=of.revision,
+        modules=list(of.modules),
+        codebase=CodebaseReference(item_id=of.codebase_id),
+        created_at=of.created_at,
+        updated_at=of.updated_at,
+        creator=of.creator,
+    )
+
+
+def service(of: Service) -> ServiceShape:
+    return ServiceShape(
+        id=of.id,
+        name=of.name,
+        project_id=of.project_id,
+        package_id=of.package_id,
+        package_revision=f"1.0.{of.package_revision}",
+        module_name=of.module_name,
+        runtime=of.runtime,
+        init_params=of.init_params,
+        execution_timeout=int(of.execution_timeout.total_seconds()),
+        drain_time=int(of.drain_time.total_seconds()),
+        max_attempts=of.max_attempts,
+        on_reset=of.on_reset,
+        active=of.active,
+        version=f"1.0.{of.version}",
+        bot_user_name=of.bot,
+        created_at=of.created_at,
+        updated_at=of.updated_at,
+        creator=of.creator,
+    )
+
+
+def link(of: Link, names: dict[str, str]) -> ChainLink:
+    return ChainLink(event=of.event, trigger=of.trigger, trigger_name=names.get(of.trigger), execution=of.execution)

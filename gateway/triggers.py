@@ -1,0 +1,171 @@
+"""Triggers: written in either spelling, answered in the platform's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from backbone.model import ids, triggers
+from backbone.model.definitions import Service
+from backbone.model.errors import InvalidTrigger, NotFound
+from backbone.model.triggers import FlatTriggerDocument, Trigger, TriggerDocument, TriggerDraft
+from backbone.store import definitions, finding
+from gateway import shapes
+from gateway.operations import PREFIX, Call, Operation
+from gateway.parts import CREATOR
+
+_FLAT = ("resource", "actions", "filter", "executionMode", "input")
+
+
+async def make(call: Call) -> Any:
+    draft = triggers.parse(call.document(), call.parts.settings.catalog)
+    pool = call.parts.database.pool
+    service = await _service_of(call, pool, draft)
+    now = datetime.now(UTC)
+    trigger = Trigger(
+        id=ids.definition_id(),
+        name=draft.name or service.name,
+        project_id=service.project_id,
+        service_id=service.id,
+        function_name=draft.function_name,
+        resource=draft.resource,
+        actions=draft.actions,
+        filter=draft.filter,
+        mode=draft.mode,
+        input=draft.input,
+        active=draft.active,
+        version=1,
+        created_at=now,
+        updated_at=now,
+        creator=CREATOR,
+    )
+    made = await definitions.make_trigger(pool, trigger)
+    call.parts.triggers_changed()
+    return triggers.document(made)
+
+
+async def show(call: Call) -> Any:
+    return triggers.document(await definitions.trigger(call.parts.database.pool, call.definition_id("trigger")))
+
+
+async def change(call: Call) -> Any:
+    trigger_id, given = call.definition_id("trigger"), call.document()
+    async with call.parts.database.pool.acquire() as connection, connection.transaction():
+        stored = await definitions.trigger_to_change(connection, trigger_id)
+        draft = triggers.parse(merged(stored, given), call.parts.settings.catalog)
+        service = await _service_of(call, connection, draft)
+        if service.project_id != stored.project_id:
+            raise InvalidTrigger("projectId", f"is another one; a trigger stays in its project {stored.project_id!r}")
+        changed = await definitions.change_trigger(
+            connection,
+            replace(
+                stored,
+                name=draft.name or stored.name,
+                service_id=service.id,
+                function_name=draft.function_name,
+                resource=draft.resource,
+                actions=draft.actions,
+                filter=draft.filter,
+                mode=draft.mode,
+                input=draft.input,
+                active=draft.active,
+            ),
+        )
+    call.parts.triggers_changed()
+    return triggers.document(changed)
+
+
+async def delete(call: Call) -> Any:
+    trigger_id = call.definition_id("trigger")
+    await definitions.delete_trigger(call.parts.database.pool, trigger_id)
+    call.parts.triggers_changed()
+    return shapes.Identified(id=trigger_id)
+
+
+def merged(stored: Trigger, given: dict[str, Any]) -> dict[str, Any]:
+    """The given keys over the stored ones, down to those of `spec` and its `operation`; a filter is replaced whole.
+
+    The flat spelling's keys are understood here too. A service that is given by name replaces the stored id.
+    """
+    document: dict[str, Any] = msgspec.to_builtins(triggers.document(stored))
+    spec = _object(given, "spec", "spec")
+    operation = _object(spec, "operation", "spec.operation")
+    for flat, name in (("service", "service"), ("function", "functionName")):
+        if flat in given:
+            operation = {**operation, name: given[flat]}
+    if "service" in operation and "serviceId" not in operation:
+        document["spec"]["operation"]["serviceId"] = None
+    if "project" in given and "projectId" not in given:
+        document["projectId"] = None
+    flat_spec = {name: given[name] for name in _FLAT if name in given}
+    return {
+        **document,
+        **given,
+        "spec": {
+            **document["spec"],
+            **flat_spec,
+            **spec,
+            "operation": {**document["spec"]["operation"], **operation},
+        },
+    }
+
+
+def _object(given: dict[str, Any], name: str, path: str) -> dict[str, Any]:
+    value = given.get(name, {})
+    if not isinstance(value, dict):
+        raise InvalidTrigger(path, f"expected an object, got {type(value).__name__}")
+    return value
+
+
+async def _service_of(call: Call, connection: asyncpg.Connection | asyncpg.Pool, draft: TriggerDraft) -> Service:
+    """The service that is named, of the project that is named if one is. Raises InvalidTrigger."""
+    if draft.service is None:
+        raise InvalidTrigger("spec.operation.serviceId", "is missing: a trigger needs a service whose function it runs")
+    try:
+        service = await definitions.service(connection, draft.service)
+    except NotFound:
+        pass
+    else:
+        if draft.project and await _project_of(call, draft.project) != service.project_id:
+            raise InvalidTrigger(
+                "spec.operation.serviceId", f"service {draft.service!r} is not of project {draft.project!r}"
+            )
+        return service
+    wanted = {"projectId": [await _project_of(call, draft.project)], "name": [draft.service]}
+    found = await finding.SERVICES.page(connection, wanted, 1, 0)
+    if not found:
+        where = f"project {draft.project or call.parts.settings.default_project!r}"
+        raise InvalidTrigger("spec.operation.serviceId", f"there is no service {draft.service!r} in {where}")
+    return found[0]
+
+
+async def _project_of(call: Call, key: str | None) -> str:
+    try:
+        return await call.parts.projects.found(key)
+    except NotFound as error:
+        raise InvalidTrigger("projectId", str(error)) from None
+
+
+_ONE = f"{PREFIX}/triggers/{{id}}"
+
+OPERATIONS = (
+    Operation(
+        method="POST", path=f"{PREFIX}/triggers", summary="Make a trigger", handler=make,
+        takes=(TriggerDocument, FlatTriggerDocument), answers=shapes.TriggerShape,
+    ),
+    Operation(
+        method="GET", path=_ONE, summary="A trigger", handler=show, answers=shapes.TriggerShape, refusals=(404,),
+    ),
+    Operation(
+        method="PATCH", path=_ONE, summary="Change the given keys", handler=change,
+        takes=dict[str, Any], answers=shapes.TriggerShape, refusals=(404,),
+    ),
+    Operation(
+        method="DELETE", path=_ONE, summary="Delete a trigger", handler=delete,
+        answers=shapes.Identified, refusals=(404,),
+    ),
+)  # fmt: skip
