@@ -31,7 +31,7 @@ class Whereabouts:
         """Looked up anew whenever the engine did not answer: it may have come back on another port."""
         if self.url:
             if not self.url.startswith(("http://", "https://")):
-                raise Invalid("--url", f"{self.url!r} is no address; expected for instance http://127.0.0.1:8580")
+                raise Invalid("--url", f"{self.url!r} is no address; expected for instance http://127.0.0.1:8900")
             return Address(self.url.rstrip("/"), self.token)
         return self._from_file(self.data / FILE)
 

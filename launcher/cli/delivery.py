@@ -40,9 +40,11 @@ async def deliver(engine: Engine, documents: Sequence[bytes], project: str | Non
         body=b"\n".join(documents),
         content_type="application/x-ndjson",
         query={"project": project},
-        expected=(400,),
+        expected=(400, 413),
     )
+    if response.status_code == 413 and len(documents) == 1:
+        return Receipt(0, [Rejected(index=0, reason=str(refusal(response)))])
     answer = msgspec.json.decode(response.content)
-    if response.status_code == 400 and "rejected" not in answer:
+    if response.is_error and "rejected" not in answer:
         raise refusal(response)
     return Receipt(answer["accepted"], msgspec.convert(answer.get("rejected", []), list[Rejected]))

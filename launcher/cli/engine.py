@@ -120,14 +120,14 @@ class Engine:
 
     async def find(self, resource: str, key: str, project_id: str | None = None) -> Document:
         """The one trigger, service or package of this id or this name."""
-        kind = resource.removesuffix("s")
         place = {"projectId": project_id} if project_id else {}
-        found = await self.query(resource, {"$or": [{"id": key}, {"name": key}], **place})
+        found = [one for one in await self.query(resource, {"name": key, **place}) if one["name"] == key]
+        found = found or await self.query(resource, {"id": key, **place})
         if not found:
-            raise NotFound(kind, key)
+            raise NotFound(resource.removesuffix("s"), key)
         if len(found) > 1:
             ids = ", ".join(one["id"] for one in found)
-            raise Conflict(f"{len(found)} {resource} are named {key!r}; give one of their ids: {ids}")
+            raise Conflict(f"{len(found)} {resource} are named {key!r}; give --project, or one of their ids: {ids}")
         return found[0]
 
     async def project(self, key: str) -> Document:

@@ -128,4 +128,4 @@ async def _named(engine: Engine, resource: str, name: str, project_id: str | Non
     if project_id is None:
         return None
     found = await engine.query(resource, {"name": name, "projectId": project_id})
-    return found[0] if found else None
+    return next((one for one in found if one["name"] == name), None)

@@ -70,5 +70,8 @@ class Snapshot:
         """Whole or not at all: a crash leaves the former one, whose difference is told again under the same ids."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._file.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(msgspec.json.encode(self.told))
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(self.told))
+            file.flush()
+            os.fsync(file.fileno())
         fresh.replace(self._file)
