@@ -58,6 +58,10 @@ def decode(document: bytes, path: str = "causation") -> Causation:
         raise InvalidEvent(path, "is not UTF-8") from None
     except (msgspec.MsgspecError, RecursionError) as error:
         raise written_form.explained(error, InvalidEvent, path) from None
+    return checked(causation, path)
+
+
+def checked(causation: Causation, path: str = "causation") -> Causation:
     if causation.depth > MAX_LINKS:
         raise InvalidEvent(path, f"the chain has {causation.depth} links; at most {MAX_LINKS} are taken")
     return causation

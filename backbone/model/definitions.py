@@ -7,6 +7,7 @@ through where a client sends back the whole entity. `normalise` irons out what t
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -20,6 +21,9 @@ from backbone.model.errors import InvalidDefinition
 MAX_NAME_LENGTH = 100
 NAME_PATTERN = rf"[A-Za-z0-9][A-Za-z0-9 ._-]{{0,{MAX_NAME_LENGTH - 1}}}"
 NAME_RULE = f"up to {MAX_NAME_LENGTH} letters, digits, spaces, '.', '_' and '-', a letter or digit first"
+
+SERVICE_LIMITS = {"executionTimeout": (1, 7 * 24 * 3600), "drainTime": (0, 24 * 3600), "maxAttempts": (1, 100)}
+RUNTIME_LIMITS = {"concurrency": (1, 1000), "numReplicas": (1, 100)}
 
 _NAME = re.compile(NAME_PATTERN)
 _REVISION = re.compile(r"[0-9]{1,9}")
@@ -156,13 +160,7 @@ def _check_entry_point(entry_point: str, path: str) -> None:
 def parse_service(document: object) -> ServiceDocument:
     service = written_form.convert(document, ServiceDocument, InvalidDefinition)
     check_name(service.name, "name")
-    for name, value, low, high in (
-        ("executionTimeout", service.execution_timeout, 1, 7 * 24 * 3600),
-        ("drainTime", service.drain_time, 0, 24 * 3600),
-        ("maxAttempts", service.max_attempts, 1, 100),
-    ):
-        if not low <= value <= high:
-            raise InvalidDefinition(name, f"{value} is out of range; expected {low} to {high}")
+    _check_limits(service, SERVICE_LIMITS, "")
     parse_runtime(service.runtime)
     return service
 
@@ -173,10 +171,17 @@ def parse_runtime(document: dict[str, Any] | None) -> Runtime:
     if "numReplicas" not in given and "replicas" in given:
         given["numReplicas"] = given["replicas"]
     runtime = written_form.convert(given, Runtime, InvalidDefinition, "runtime")
-    for name, value, high in (("concurrency", runtime.concurrency, 1000), ("numReplicas", runtime.num_replicas, 100)):
-        if not 1 <= value <= high:
-            raise InvalidDefinition(f"runtime.{name}", f"{value} is out of range; expected 1 to {high}")
+    _check_limits(runtime, RUNTIME_LIMITS, "runtime")
     return runtime
+
+
+def _check_limits(written: msgspec.Struct, limits: Mapping[str, tuple[int, int]], path: str) -> None:
+    for field in msgspec.structs.fields(written):
+        if field.encode_name in limits:
+            value, (low, high) = getattr(written, field.name), limits[field.encode_name]
+            if not low <= value <= high:
+                where = written_form.joined(path, field.encode_name)
+                raise InvalidDefinition(where, f"{value} is out of range; expected {low} to {high}")
 
 
 def check_name(name: str, path: str) -> None:

@@ -18,14 +18,13 @@ import msgspec
 import orjson
 
 from backbone.model import causation, definitions, written_form
+from backbone.model.causation import Causation
 from backbone.model.errors import Invalid, InvalidDefinition, InvalidEvent
 from backbone.model.events import MAX_EVENT_BYTES, Event
 from backbone.model.resources import Catalog
 
 MAX_ID_LENGTH = 512
 MAX_DEPTH = 128
-
-_ABSENT = msgspec.Raw()
 
 
 class Submission(msgspec.Struct, frozen=True, gc=False):
@@ -43,11 +42,11 @@ class OwnEvent(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     project: str | None = None
     project_id: str | None = None
     entity_id: str | None = None
-    previous: msgspec.Raw = _ABSENT
+    previous: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     actor: str | None = None
     time: datetime | None = None
-    causation: msgspec.Raw = _ABSENT
-    specversion: msgspec.Raw = _ABSENT  #: never ours: whoever says it means CloudEvents
+    causation: Causation | None = None
+    specversion: str | None = None  #: never ours: whoever says it means CloudEvents
 
 
 class CloudEvent(msgspec.Struct, frozen=True, gc=False):
@@ -65,7 +64,7 @@ class CloudEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Shape(msgspec.Struct, frozen=True):
-    specversion: msgspec.Raw = _ABSENT
+    specversion: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
 
 
 class _Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -141,15 +140,15 @@ def _from_any(document: bytes, catalog: Catalog, now: datetime) -> Submission:
         if not bytes(_shape.decode(document).specversion):
             raise
     else:
-        if not bytes(own.specversion):
+        if own.specversion is None:
             return _from_own(own, catalog, now)
     return _from_cloud(_cloud.decode(document), catalog, now)
 
 
 def _from_own(own: OwnEvent, catalog: Catalog, now: datetime) -> Submission:
     resource, action = catalog.check_event(own.resource, own.action)
-    entity = _object(own.entity, "entity")
-    chain = _optional(own.causation)
+    entity = _object(bytes(own.entity), "entity")
+    previous = bytes(own.previous)
     event = Event(
         id=str(uuid.uuid4()) if own.id is None else _identity(own.id, "id"),
         project_id="",
@@ -157,10 +156,10 @@ def _from_own(own: OwnEvent, catalog: Catalog, now: datetime) -> Submission:
         action=action,
         entity_id=_entity_id(entity, "entity") if own.entity_id is None else _identity(own.entity_id, "entityId"),
         entity=entity,
-        previous=None if _optional(own.previous) is None else _object(own.previous, "previous"),
+        previous=None if previous in (b"", b"null") else _object(previous, "previous"),
         actor=_actor(own.actor),
         time=_utc(own.time, now),
-        causation=None if chain is None else causation.decode(chain),
+        causation=None if own.causation is None else causation.checked(own.causation),
     )
     project = own.project_id or own.project
     return Submission(_project(project, "projectId" if own.project_id else "project"), event)
@@ -174,7 +173,7 @@ def _from_cloud(cloud: CloudEvent, catalog: Catalog, now: datetime) -> Submissio
         shown = written_form.clipped(cloud.type)
         raise InvalidEvent("type", f"{shown!r} does not end in <resource>.<action>, such as com.example.Item.Created")
     resource, action = catalog.check_event(words[-2], words[-1], path=("type", "type"))
-    entity = _object(cloud.data, "data")
+    entity = _object(bytes(cloud.data), "data")
     event = Event(
         id=_identity(cloud.id, "id"),
         project_id="",
@@ -189,13 +188,7 @@ def _from_cloud(cloud: CloudEvent, catalog: Catalog, now: datetime) -> Submissio
     return Submission(_project(cloud.project, "project"), event)
 
 
-def _optional(raw: msgspec.Raw) -> bytes | None:
-    document = bytes(raw)
-    return None if document in (b"", b"null") else document
-
-
-def _object(raw: msgspec.Raw, path: str) -> bytes:
-    document = bytes(raw)
+def _object(document: bytes, path: str) -> bytes:
     if document[:1] != b"{":
         raise InvalidEvent(path, f"expected an object, got {document[:40].decode(errors='ignore')}")
     return document
