@@ -176,7 +176,7 @@ async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[
 
 async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: RetryPolicy) -> None:
     # Not durable: what a crash undoes is settled again from the reports, which stay until they are acknowledged.
-    async with database.lane(durable=False) as connection:
+    async with database.lane(durable=False, hashes=True) as connection:
         async for batch in reports.receive(BATCH):
             outcome = decide(batch.reports, policy, datetime.now(UTC), random.random)
             moved = await write(connection, outcome)

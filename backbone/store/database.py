@@ -13,13 +13,17 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 _PLANNING = {
-    # Tables here are empty at the start and huge soon after; a plan made for the empty one must not be a scan.
+    # Tables here are empty at one moment and huge at the next, and a plan made for the empty one is a disaster for the
+    # huge one. So no plan may depend on how large a table is taken to be: our statements reach every large table by
+    # its key (`= ANY`, LATERAL), planned once, and these settings leave the planner no other way.
+    "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
     "enable_bitmapscan": "off",
+    "enable_mergejoin": "off",
     "jit": "off",
 }
+_LOOKUPS = {"enable_hashjoin": "off"}
+_HASHES = {"enable_nestloop": "off"}
 
 
 class Database:
@@ -52,15 +56,17 @@ class Database:
         return self._pool
 
     @asynccontextmanager
-    async def lane(self, *, durable: bool = True) -> AsyncIterator[asyncpg.Connection]:
+    async def lane(self, *, durable: bool = True, hashes: bool = False) -> AsyncIterator[asyncpg.Connection]:
         """A connection for one loop. Not `durable`: a crash of the server may undo the last commits, whole and in
-        order, which is right for what is done again from what is still there (docs/decisions/0003-durability.md)."""
+        order, which is right for what is done again from what is still there (docs/decisions/0003-durability.md).
+        `hashes`: a batch is joined to the rows that its own keys found, and not looked up row by row."""
         connection = await asyncpg.connect(
             self.dsn,
             server_settings={
                 "application_name": self._name,
                 "synchronous_commit": "on" if durable else "off",
                 **_PLANNING,
+                **(_HASHES if hashes else _LOOKUPS),
             },
         )
         try:

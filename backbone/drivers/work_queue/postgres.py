@@ -44,7 +44,10 @@ class PostgresWorkQueue:
             while True:
                 signal.clear()
                 connection = await self._lane()
-                rows = await connection.fetch(sql("work/take"), service_id, session, limit)
+                try:
+                    rows = await connection.fetch(sql("work/take"), service_id, session, limit)
+                except asyncpg.UniqueViolationError:
+                    continue  # another agent took an item of the same execution just now; it falls away the next time
                 if rows:
                     return [executions.work_item(row) for row in rows]
                 await self._wakeups.wait(signal)

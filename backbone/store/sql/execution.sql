@@ -63,17 +63,15 @@ moved AS (
         message = told.message,
         traceback = told.traceback
     FROM told
-    WHERE execution.id = told.id
+    WHERE execution.id = ANY ($1)
+      AND execution.id = told.id
       AND execution.attempt = told.attempt
       AND execution.status IN ('queued', 'in-progress')
     RETURNING execution.id, told.attempt, told.next_attempt, told.status, told.due
 ),
 released AS (
     DELETE FROM lease
-    USING moved
-    WHERE lease.execution_id = moved.id
-      AND lease.attempt = moved.attempt
-      AND moved.status <> 'in-progress'
+    WHERE execution_id = ANY (ARRAY (SELECT id FROM moved WHERE status <> 'in-progress'))
 ),
 waiting AS (
     INSERT INTO pending (execution_id, attempt, due)
@@ -173,9 +171,14 @@ RETURNING execution_id
 -- Of those that a session holds, the ones that somebody asked to end.
 SELECT execution.id
 FROM lease
-JOIN execution ON execution.id = lease.execution_id
+CROSS JOIN LATERAL (
+    SELECT id
+    FROM execution
+    WHERE execution.id = lease.execution_id
+      AND execution.to_terminate
+    OFFSET 0
+) AS execution
 WHERE lease.session_id = $1
-  AND execution.to_terminate
 
 -- name: progress
 UPDATE execution

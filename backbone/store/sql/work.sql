@@ -5,6 +5,7 @@ FROM unnest($1::text[], $2::uuid[], $3::smallint[])
 
 -- name: take
 -- Taking is deleting and leasing in one. An item that came twice, or whose execution has moved on, falls away here.
+-- Two agents that take the same execution's two items at once: the second's insert fails, and it looks again.
 WITH next AS (
     SELECT id
     FROM queue
@@ -15,33 +16,41 @@ WITH next AS (
 ),
 taken AS (
     DELETE FROM queue
-    USING next
-    WHERE queue.service_id = $1
-      AND queue.id = next.id
-    RETURNING queue.execution_id, queue.attempt
+    WHERE service_id = $1
+      AND id = ANY (ARRAY (SELECT id FROM next))
+    RETURNING execution_id, attempt
 ),
 startable AS (
-    SELECT execution.*
+    SELECT DISTINCT ON (execution.id) execution.*
     FROM taken
-    JOIN execution ON execution.id = taken.execution_id
-    WHERE execution.attempt = taken.attempt
-      AND execution.status = 'queued'
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM execution
+        WHERE execution.id = taken.execution_id
+          AND execution.attempt = taken.attempt
+          AND execution.status = 'queued'
+          AND NOT EXISTS (SELECT FROM lease WHERE lease.execution_id = taken.execution_id)
+        OFFSET 0
+    ) AS execution
+    ORDER BY execution.id
 ),
 leased AS (
     INSERT INTO lease (execution_id, attempt, session_id)
     SELECT id, attempt, $2
     FROM startable
-    ON CONFLICT (execution_id) DO NOTHING
-    RETURNING execution_id
 )
 SELECT startable.id, startable.attempt, startable.max_attempts, startable.service_id, startable.project_id,
        startable.function_name, startable.input, startable.trigger_id, startable.event_id, startable.resource,
        startable.action, startable.causation, event.entity, event.occurred, event.actor
-FROM leased
-JOIN startable ON startable.id = leased.execution_id
-LEFT JOIN event ON event.id = startable.event_id
-    AND event.project_id = startable.project_id
-    AND event.day = startable.event_day
+FROM startable
+LEFT JOIN LATERAL (
+    SELECT entity, occurred, actor
+    FROM event
+    WHERE event.id = startable.event_id
+      AND event.project_id = startable.project_id
+      AND event.day = startable.event_day
+    OFFSET 0
+) AS event ON true
 
 -- name: waiting
 SELECT EXISTS (SELECT FROM queue WHERE service_id = $1)
@@ -56,14 +65,28 @@ GROUP BY service_id
 SELECT pending.execution_id, pending.attempt, execution.max_attempts, execution.service_id, execution.project_id,
        execution.function_name, execution.input, execution.trigger_id, execution.event_id, execution.resource,
        execution.action, execution.causation, event.entity, event.occurred, event.actor
-FROM pending
-JOIN execution ON execution.id = pending.execution_id
-LEFT JOIN event ON event.id = execution.event_id
-    AND event.project_id = execution.project_id
-    AND event.day = execution.event_day
-WHERE pending.due <= now()
+FROM (
+    SELECT execution_id, attempt, due
+    FROM pending
+    WHERE due <= now()
+    ORDER BY due
+    LIMIT $1
+) AS pending
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM execution
+    WHERE execution.id = pending.execution_id
+    OFFSET 0
+) AS execution
+LEFT JOIN LATERAL (
+    SELECT entity, occurred, actor
+    FROM event
+    WHERE event.id = execution.event_id
+      AND event.project_id = execution.project_id
+      AND event.day = execution.event_day
+    OFFSET 0
+) AS event ON true
 ORDER BY pending.due
-LIMIT $1
 
 -- name: next due
 SELECT extract(epoch FROM min(due) - now())::float8
