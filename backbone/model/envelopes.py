@@ -69,6 +69,7 @@ class _Shape(msgspec.Struct, frozen=True):
 
 class _Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events: list[msgspec.Raw]
+    schema: str | None = msgspec.field(name="$schema", default=None)
 
 
 class _Head(msgspec.Struct, frozen=True, gc=False):

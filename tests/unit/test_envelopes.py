@@ -267,6 +267,7 @@ def test_an_event_written_out_reads_back_the_same(text: str, time: datetime) -> 
         (b"[" + own() + b",\n " + own() + b"]", "application/json", 2),
         (b' {"events": [' + own() + b"]} ", "application/json", 1),
         (b'{"events": []}', "application/json", 0),
+        (b'{"$schema": "event.schema.json", "events": [' + own() + b"]}", "application/json", 1),
         (b"[]", "application/json", 0),
         (own() + b"\n\n  \r\n" + own() + b"\n", "application/x-ndjson; charset=utf-8", 2),
         (own() + b"\n" + own(), "application/jsonl", 2),
