@@ -561,7 +561,8 @@ def capture_output(crew: Crew) -> None:
     def start_in_context(thread: threading.Thread) -> None:
         context, run = contextvars.copy_context(), thread.run
         thread.run = lambda: context.run(run)  # type: ignore[method-assign]
-        start(thread)
+        with crew.stopping:  # until it runs, a new thread has its parent's number: it could get the parent's Terminated
+            start(thread)
 
     threading.Thread.start = start_in_context  # type: ignore[assignment, method-assign]
 
@@ -998,12 +999,12 @@ class Crew:
             try:
                 call = queue.popleft()
             except IndexError:
+                if self.busy == 1:  # before the next call can come
+                    self._return_home()
                 channel.flush()
                 with self.turns:
                     if not queue:  # under the lock of whoever asks for a turn, so that no call stays behind
                         self.busy -= 1
-                        if not self.busy:
-                            self._return_home()
                         return
                 continue
             self.run(call)
@@ -1087,12 +1088,13 @@ class Crew:
             return
         with self.stopping:
             call.hard = True
+            thread = call.thread
             if call.cancel is not None:
                 call.cancel()
-            elif call.thread:
-                send_terminated(call.thread, Terminated)
-                if call.thread == threading.main_thread().ident:
-                    signal.pthread_kill(call.thread, WAKE_MAIN)
+            elif thread:
+                send_terminated(thread, Terminated)
+                if thread == threading.main_thread().ident:
+                    signal.pthread_kill(thread, WAKE_MAIN)
 
     def kill_event(self) -> None:
         """What `self.kill_event()` of a service's class is: raise InterruptedError if this execution should end."""
@@ -1151,6 +1153,7 @@ class Crew:
         if not self.is_copy:
             self.is_copy = True
             os.close(self.channel.socket.detach())
+        self.stopping = threading.Lock()  # whoever held it is not in the copy
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
 
 
@@ -1201,8 +1204,12 @@ class Loop:
             tasks.append(loop.create_task(drive()))
             tasks[0].add_done_callback(over)
 
-        call.cancel = lambda: loop.call_soon_threadsafe(lambda: tasks[0].cancel())
+        def cancel() -> None:  # once: a second time would hit the function's own cleaning up
+            if tasks:
+                tasks.pop().cancel()
+
         loop.call_soon_threadsafe(begin)
+        call.cancel = functools.partial(loop.call_soon_threadsafe, cancel)
         if call.hard:  # came before there was something to cancel
             call.cancel()
         ended.acquire()

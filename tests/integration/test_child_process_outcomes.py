@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from tests.support.function_process import serving
 
@@ -271,3 +274,25 @@ async def test_no_more_run_at_once_than_the_concurrency_allows(tmp_path: Path, c
         for slot in range(12):
             assert (await served.outcome(slot)).ok
         assert await served.output("tell") == concurrency
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_both_event_loops_carry_it(tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    source = """
+    import os
+    def talks(text):
+        print("printed")
+        os.write(1, b"written")
+        return text
+    def dies(): os._exit(5)
+    """
+
+    async def live_and_die() -> None:
+        async with serving(tmp_path, source) as served:
+            assert await served.output("talks", text="x" * 1_000_000) == "x" * 1_000_000
+            assert sorted(served.heard.messages(1)) == ["printed", "written"]
+            served.run("dies", 2)
+            assert await served.lost() == "The process ended with exit code 5"
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(live_and_die())
