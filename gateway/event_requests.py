@@ -68,14 +68,21 @@ async def read(
         if index % _TURN == _TURN - 1:
             await asyncio.sleep(0)
         try:
-            json_text.check(document, InvalidEvent)
             submission = envelopes.decode(document, parts.settings.catalog, now)
+            _refuse_what_the_matcher_cannot_read(document, submission.event)
             key = submission.project or project
             project_id = parts.projects.known(key) or await _resolved(parts, key)
             events.append(msgspec.structs.replace(submission.event, project_id=project_id))
         except InvalidEvent as error:
             bad.append(_Bad(index, document, error))
     return events, bad
+
+
+def _refuse_what_the_matcher_cannot_read(document: bytes, event: Event) -> None:
+    json_text.refuse_what_nobody_keeps(document, InvalidEvent)
+    json_text.decoded(event.entity, InvalidEvent, "entity")
+    if event.previous is not None:
+        json_text.decoded(event.previous, InvalidEvent, "previous")
 
 
 async def _resolved(parts: Parts, key: str | None) -> str:

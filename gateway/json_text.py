@@ -47,6 +47,11 @@ def check(document: bytes, error: type[Invalid]) -> None:
         raise error("", f"byte {found.start} is not UTF-8") from None
     if document.count(b"{") + document.count(b"[") > MAX_DEPTH:
         _refuse_depth(document, error)
+    refuse_what_nobody_keeps(document, error)
+
+
+def refuse_what_nobody_keeps(document: bytes, error: type[Invalid]) -> None:
+    """Characters and integers that some part behind would lose or stumble over; for what is known to be JSON."""
     if b"\\u0000" in document or b"\\ud" in document or b"\\uD" in document:
         _refuse_characters(document, error)
     if b"0" * _LONG in document.translate(_ONE_DIGIT):
