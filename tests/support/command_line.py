@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,8 +63,12 @@ def running(*words: str | Path, cwd: Path = ROOT, **environment: str) -> Iterato
         stderr=subprocess.PIPE,
         text=True,
     )
+    # Whoever waits for a line that does not come waits for the end of the process instead.
+    end = threading.Timer(PATIENCE, process.kill)
+    end.start()
     try:
         yield process
     finally:
+        end.cancel()
         process.kill()
         process.communicate()
