@@ -1016,26 +1016,8 @@ class Crew:
 
     def run(self, call: Call) -> None:
         self.current.set(call)
-        result, error = None, None
         wall, cpu = time.perf_counter_ns(), time.thread_time_ns()
-        try:
-            try:
-                function = self.functions.get(call.function) or self._find(call.function)
-                arguments = function.arguments(call, self)
-                call.thread = threading.get_ident()
-                if call.reason is not None:
-                    raise Terminated
-                result = function.target(**arguments)
-                if type(result) is types.GeneratorType:
-                    result = list(result)
-            except BaseException as failure:
-                error = failure
-            call.thread = 0
-            if call.hard:  # see terminate(): what was sent and has not arrived must not arrive later
-                with self.stopping:
-                    send_terminated(threading.get_ident(), None)
-        except BaseException as late:  # it arrived between the end of the function and here
-            call.thread, error = 0, late
+        result, error = self._invoke(call)
         if self.is_copy:
             os._exit(0 if error is None else 1)
         if error is None and type(result) in AWAITED:
@@ -1049,6 +1031,29 @@ class Crew:
             output = error_json(error, call.reason)
         now = time.perf_counter_ns()
         self._finish(call, error is None, output, now - wall, time.thread_time_ns() - cpu + call.loop_time, now)
+
+    def _invoke(self, call: Call) -> tuple[Any, BaseException | None]:
+        """The only place where Terminated may arrive, and none is left to arrive when it returns."""
+        result, error = None, None
+        try:
+            try:
+                function = self.functions.get(call.function) or self._find(call.function)
+                arguments = function.arguments(call, self)
+                call.thread = threading.get_ident()
+                if call.reason is not None:
+                    raise Terminated
+                result = function.target(**arguments)
+                if type(result) is types.GeneratorType:
+                    result = list(result)
+            except BaseException as failure:
+                error = failure
+            call.thread = 0
+            if call.hard:  # see terminate(): what was sent and has not arrived is taken back
+                with self.stopping:
+                    send_terminated(threading.get_ident(), None)
+        except BaseException as late:  # it arrived between the end of the function and here
+            call.thread, error = 0, late
+        return result, error
 
     def _finish(self, call: Call, well: bool, output: bytes, wall: int, cpu: int, now: int) -> None:
         call.over = True

@@ -1,6 +1,6 @@
 """Calls a second through one function process, and what a call costs on either side.
 
-    python benchmarks/child.py [--calls N] [--event-bytes N] [--async]
+    python benchmarks/child.py [--calls N] [--event-bytes N] [--uvloop]
 
 Each row is so many threads in the child and so many calls in flight. Every call's outcome is counted and compared.
 """
@@ -126,8 +126,8 @@ def main() -> None:
     parser.add_argument("--event-bytes", type=int, default=1300, help="size of each call's event (default 1300)")
     parser.add_argument("--uvloop", action="store_true", help="run the agent's side on uvloop")
     arguments = parser.parse_args()
-    entity = {"id": "65f0", "name": "/photos/cat.jpg", "metadata": {"user": {"note": ""}}}
-    entity["metadata"] = {"user": {f"field{i}": "x" * 40 for i in range(max(0, arguments.event_bytes - 150) // 52)}}
+    user = {f"field{number}": "x" * 40 for number in range(max(0, arguments.event_bytes - 130) // 54)}
+    entity = {"id": "65f0", "name": "/photos/cat.jpg", "metadata": {"user": user}}
     event = json.dumps({"id": "1", "resource": "Item", "action": "Created", "entity": entity}).encode()
 
     async def rows() -> None:
