@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -35,7 +36,7 @@ class Loaded:
 
 
 async def load(gateway: str, token: str | None, service_id: str, cache: Path) -> Loaded:
-    """Raises Unavailable when the gateway does not answer as it should, InvalidDefinition when the code cannot be used."""
+    """Raises Unavailable when the gateway does not answer as it should, InvalidDefinition when the code is unusable."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with httpx.AsyncClient(base_url=f"{gateway}/api/v1", headers=headers, timeout=30, trust_env=False) as client:
         service = await _get(client, f"/services/{service_id}")
@@ -99,18 +100,27 @@ def _environment() -> dict[str, str]:
 async def _unpacked(client: httpx.AsyncClient, codebase_id: str, cache: Path) -> Path:
     """The folder of the code; unpacked once a machine, and never half."""
     folder = cache / codebase_id
-    if not folder.exists():
+    if not await asyncio.to_thread(folder.exists):
         archive = (await _ask(client, f"/codebases/{codebase_id}")).content
-        cache.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=cache, prefix=".unpacking-"))
-        try:
-            unpack(archive, fresh)
-            fresh.rename(folder)
-        except OSError:
-            if not folder.exists():  # another agent was first, which is as good
-                raise
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+        await asyncio.to_thread(_install, archive, folder)
+    return await asyncio.to_thread(_root, folder)
+
+
+def _install(archive: bytes, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".unpacking-"))
+    try:
+        unpack(archive, fresh)
+        fresh.rename(folder)
+    except OSError:
+        if not folder.exists():  # another agent was first, which is as good
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _root(folder: Path) -> Path:
+    """A zip that holds one folder and nothing else means that folder."""
     inside = list(folder.iterdir())
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 

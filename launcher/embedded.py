@@ -11,9 +11,9 @@ from backbone.drivers.event_log.postgres import PostgresEventLog
 from backbone.drivers.reports.postgres import PostgresReports
 from backbone.drivers.work_queue.postgres import PostgresWorkQueue
 from backbone.kit.loops import Health, keep
-from backbone.kit.settings import Settings
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
+from launcher.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

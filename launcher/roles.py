@@ -18,10 +18,10 @@ import uvloop
 
 from backbone.kit import logs
 from backbone.kit.loops import Health, keep
-from backbone.kit.settings import Settings, from_environment
 from backbone.model.resources import Catalog
 from backbone.store.queries import sql
 from launcher import embedded
+from launcher.settings import Settings, from_environment
 
 PARENT = "TRIGGER_ENGINE_PARENT"
 DATA = "TRIGGER_ENGINE_DATA"

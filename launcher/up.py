@@ -21,7 +21,6 @@ import uvloop
 from backbone.drivers.agent_pool.processes import ProcessAgentPool
 from backbone.kit import logs
 from backbone.kit.loops import Health, keep
-from backbone.kit.settings import PREFIX, from_environment
 from backbone.model.definitions import Service
 from backbone.model.errors import Invalid
 from backbone.store.migrations import migrate
@@ -30,6 +29,7 @@ from launcher import embedded, processes, roles
 from launcher.data_folder import DataFolder
 from launcher.postgres import PostgresServer
 from launcher.processes import Part
+from launcher.settings import PREFIX, from_environment
 
 EVERY_ROLE = ("postgres", "engine", "dispatcher", "gateway", "agents")
 

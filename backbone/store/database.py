@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import asyncpg
 
@@ -84,3 +85,26 @@ class Database:
                     asyncpg.InternalClientError,
                 ):
                     connection.terminate()
+
+
+class KeptLane:
+    """A lane that is opened when it is first needed and again after its connection was lost; one user at a time."""
+
+    def __init__(self, database: Database, *, durable: bool = True) -> None:
+        self._open = partial(database.lane, durable=durable)
+        self._stack = AsyncExitStack()
+        self._connection: asyncpg.Connection | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[asyncpg.Connection]:
+        async with self._one_at_a_time:
+            connection = self._connection
+            if connection is None or connection.is_closed():
+                await self.close()
+                connection = self._connection = await self._stack.enter_async_context(self._open())
+            yield connection
+
+    async def close(self) -> None:
+        self._connection = None
+        await self._stack.aclose()

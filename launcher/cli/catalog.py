@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backbone.kit import settings
+from launcher import settings
 from backbone.model.resources import Catalog
 
 

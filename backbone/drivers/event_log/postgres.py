@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,7 +16,7 @@ import asyncpg
 from backbone.model.errors import InvalidEvent
 from backbone.model.events import DeadLetter, Event, RecordedEvent
 from backbone.store import events, exclusive
-from backbone.store.database import Database
+from backbone.store.database import Database, KeptLane
 from backbone.store.queries import sql
 from backbone.store.wakeups import Wakeups
 
@@ -37,21 +36,15 @@ class PostgresEventLog:
         self._database = database
         self._wakeups = wakeups
         self._reader = reader
-        self._stack = AsyncExitStack()
-        self._writer: asyncpg.Connection | None = None
-        self._writing = asyncio.Lock()
+        self._lane = KeptLane(database)
 
     async def append(self, events_: Sequence[Event]) -> None:
-        async with self._writing:
-            if self._writer is None or self._writer.is_closed():
-                await self._stack.aclose()
-                self._writer = await self._stack.enter_async_context(self._database.lane())
-            await events.append(self._writer, events_)
+        async with self._lane.use() as connection:
+            await events.append(connection, events_)
         self._wakeups.wake([CHANNEL])
 
     async def close(self) -> None:
-        await self._stack.aclose()
-        self._writer = None
+        await self._lane.close()
 
     async def read(self, limit: int) -> AsyncIterator[PostgresEventBatch]:
         signal = self._wakeups.watch(CHANNEL)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,7 +13,7 @@ import msgspec
 from backbone.model import messages
 from backbone.model.messages import Report
 from backbone.store import exclusive
-from backbone.store.database import Database
+from backbone.store.database import Database, KeptLane
 from backbone.store.queries import sql
 from backbone.store.wakeups import Wakeups
 
@@ -28,16 +26,11 @@ class PostgresReports:
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
         self._database = database
         self._wakeups = wakeups
-        self._stack = AsyncExitStack()
-        self._sender: asyncpg.Connection | None = None
-        self._sending = asyncio.Lock()
+        self._lane = KeptLane(database)
 
     async def send(self, reports: Sequence[Report]) -> None:
-        async with self._sending:
-            if self._sender is None or self._sender.is_closed():
-                await self._stack.aclose()
-                self._sender = await self._stack.enter_async_context(self._database.lane())
-            await self._sender.execute(sql("work/send reports"), messages.encode_reports(reports))
+        async with self._lane.use() as connection:
+            await connection.execute(sql("work/send reports"), messages.encode_reports(reports))
         self._wakeups.wake([CHANNEL])
 
     async def beat(self, session: UUID, service_id: str, lease: timedelta) -> Sequence[UUID]:
@@ -62,8 +55,7 @@ class PostgresReports:
                     await self._wakeups.wait(signal)
 
     async def close(self) -> None:
-        await self._stack.aclose()
-        self._sender = None
+        await self._lane.close()
 
 
 class PostgresReportBatch:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from uuid import UUID
 
 import asyncpg
 
 from backbone.model.messages import WorkItem
 from backbone.store import executions
-from backbone.store.database import Database
+from backbone.store.database import Database, KeptLane
 from backbone.store.queries import sql
 from backbone.store.wakeups import Wakeups
 
@@ -22,9 +20,8 @@ class PostgresWorkQueue:
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
         self._database = database
         self._wakeups = wakeups
-        self._stack = AsyncExitStack()
-        self._taker: asyncpg.Connection | None = None
-        self._taking = asyncio.Lock()
+        # Durable: an item whose taking is forgotten would be given to a second agent while the first runs it.
+        self._lane = KeptLane(database)
 
     async def put(self, items: Sequence[WorkItem]) -> None:
         await self._database.pool.execute(
@@ -40,31 +37,22 @@ class PostgresWorkQueue:
 
     async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
         signal = self._wakeups.watch(_channel(service_id))
-        async with self._taking:
-            while True:
-                signal.clear()
-                connection = await self._lane()
+        while True:
+            signal.clear()
+            async with self._lane.use() as connection:
                 try:
                     rows = await connection.fetch(sql("work/take"), service_id, session, limit)
                 except asyncpg.UniqueViolationError:
                     continue  # another agent took an item of the same execution just now; it falls away the next time
-                if rows:
-                    return [executions.work_item(row) for row in rows]
-                await self._wakeups.wait(signal)
+            if rows:
+                return [executions.work_item(row) for row in rows]
+            await self._wakeups.wait(signal)
 
     async def depth(self) -> Mapping[str, int]:
         return {row["service_id"]: row["items"] for row in await self._database.pool.fetch(sql("work/depth"))}
 
     async def close(self) -> None:
-        await self._stack.aclose()
-        self._taker = None
-
-    async def _lane(self) -> asyncpg.Connection:
-        # Durable: an item whose taking is forgotten would be given to a second agent while the first runs it.
-        if self._taker is None or self._taker.is_closed():
-            await self._stack.aclose()
-            self._taker = await self._stack.enter_async_context(self._database.lane())
-        return self._taker
+        await self._lane.close()
 
 
 def _channel(service_id: str) -> str:
