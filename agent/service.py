@@ -73,6 +73,7 @@ async def run(
         if executions.process is not None:
             await executions.process.stop(stop.grace if soon else loaded.rules.drain_time)
         await outbox.drained()
+        executions.count()
         for task in background:
             task.cancel()
     await reports.leave(session)

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from backbone.kit import metrics
-from backbone.model.executions import ENDED_LINE, Settlement, StatusLine
+from backbone.model.executions import Settlement
 from backbone.model.states import ExecutionStatus
 from backbone.store.database import Database
 from backbone.store.queries import sql
@@ -69,7 +69,8 @@ def _reset(lease: ExpiredLease, now: datetime) -> Settlement:
         status=ExecutionStatus.CREATED if again else ExecutionStatus.FAILED,
         next_attempt=lease.attempt + 1 if again else lease.attempt,
         due=now if again else None,
-        finished_at=None if again else now,
+        ended_at=now,
+        ended_as=ExecutionStatus.FAILED.value,
         message=LOST
         if again
         else f"{LOST}; onReset is {lease.on_reset!r}, attempt {lease.attempt} of {lease.max_attempts}",
@@ -115,24 +116,10 @@ async def act(connection: asyncpg.Connection, rescue: Rescue) -> None:
     if rescue.settlements:
         await settle.write(
             connection,
-            settle.Outcome(
-                settlements={one.id: one for one in rescue.settlements},
-                lines=[_line(one) for one in rescue.settlements],
-            ),
+            settle.Outcome(settlements={one.id: one for one in rescue.settlements}),
         )
     metrics.executions_rescued.inc(len(rescue.give_back) + len(rescue.settlements))
     log.warning(
         "executions rescued from lost agents",
         extra={"given_back": len(rescue.give_back), "interrupted": len(rescue.settlements)},
-    )
-
-
-def _line(settlement: Settlement) -> StatusLine:
-    return StatusLine(
-        execution_id=settlement.id,
-        attempt=settlement.attempt,
-        number=ENDED_LINE,
-        at=datetime.now(UTC),
-        status=ExecutionStatus.FAILED.value,
-        message=settlement.message,
     )

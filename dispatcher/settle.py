@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from backbone.kit import metrics
-from backbone.model.executions import ENDED_LINE, STARTED_LINE, Settlement, StatusLine
+from backbone.model.executions import Settlement, StatusLine
 from backbone.model.messages import RERUN, Finished, Logged, Progressed, Report, Started
 from backbone.model.states import ExecutionStatus
 from backbone.ports import Reports
@@ -34,10 +35,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Outcome:
-    """What a batch of reports comes to: one settlement an execution, and the lines for the logs."""
+    """What a batch of reports comes to: one settlement an execution, and what goes to the logs beside it."""
 
     settlements: dict[UUID, Settlement] = field(default_factory=dict)
-    lines: list[StatusLine] = field(default_factory=list)
+    progress: list[StatusLine] = field(default_factory=list)
     logs: list[Logged] = field(default_factory=list)
 
 
@@ -46,19 +47,9 @@ def decide(reports: Sequence[Report], policy: RetryPolicy, now: datetime, chance
     outcome = Outcome()
     for report in reports:
         if isinstance(report, Finished):
-            _settle(outcome, _finished(report, policy, now, chance()))
-            outcome.lines.append(_end_line(report))
+            _settle(outcome, _finished(report, policy, now, chance))
         elif isinstance(report, Started):
             _settle(outcome, _in_progress(report.execution_id, report.attempt, started_at=report.at))
-            outcome.lines.append(
-                StatusLine(
-                    execution_id=report.execution_id,
-                    attempt=report.attempt,
-                    number=STARTED_LINE,
-                    at=report.at,
-                    status=ExecutionStatus.IN_PROGRESS.value,
-                )
-            )
         elif isinstance(report, Progressed):
             _settle(
                 outcome,
@@ -70,7 +61,7 @@ def decide(reports: Sequence[Report], policy: RetryPolicy, now: datetime, chance
                     output=report.output,
                 ),
             )
-            outcome.lines.append(_progress_line(report))
+            outcome.progress.append(_progress_line(report))
         else:
             outcome.logs.append(report)
     return outcome
@@ -80,14 +71,21 @@ def _settle(outcome: Outcome, new: Settlement) -> None:
     old = outcome.settlements.get(new.id)
     if old is None or old.attempt < new.attempt:
         outcome.settlements[new.id] = new
-    elif old.attempt == new.attempt and old.status is ExecutionStatus.IN_PROGRESS:
-        outcome.settlements[new.id] = replace(
-            new,
-            started_at=new.started_at or old.started_at,
-            percent=old.percent if new.percent is None else new.percent,
-            output=old.output if new.output is None else new.output,
-            message=old.message if new.message is None else new.message,
-        )
+    elif old.attempt == new.attempt and old.ended_as is None:
+        outcome.settlements[new.id] = _merged(old, new)
+
+
+def _merged(old: Settlement, new: Settlement) -> Settlement:
+    """What was told earlier of an attempt that goes on, and what is told now."""
+    if new.started_at is not None and old.percent is None and old.message is None and old.output is None:
+        return new
+    return msgspec.structs.replace(
+        new,
+        started_at=new.started_at or old.started_at,
+        percent=old.percent if new.percent is None else new.percent,
+        output=old.output if new.output is None else new.output,
+        message=old.message if new.message is None and new.ended_as is None else new.message,
+    )
 
 
 def _in_progress(
@@ -111,23 +109,17 @@ def _in_progress(
     )
 
 
-def _finished(report: Finished, policy: RetryPolicy, now: datetime, chance: float) -> Settlement:
-    interrupted = report.status == RERUN
-    status = ExecutionStatus.CREATED if interrupted else ExecutionStatus(report.status)
-    tries_again = interrupted or (
-        status is ExecutionStatus.FAILED
-        and report.may_retry
-        and retry.may_try_again(report.attempt, report.max_attempts)
-    )
-    due = now if interrupted else retry.next_due(report.attempt, now, policy, chance)
+def _finished(report: Finished, policy: RetryPolicy, now: datetime, chance: Callable[[], float]) -> Settlement:
+    status, next_attempt, due = _next(report, policy, now, chance)
     return Settlement(
         id=report.execution_id,
         attempt=report.attempt,
-        status=ExecutionStatus.CREATED if tries_again else status,
-        next_attempt=report.attempt + 1 if tries_again else report.attempt,
-        due=due if tries_again else None,
+        status=status,
+        next_attempt=next_attempt,
+        due=due,
         started_at=report.started_at,
-        finished_at=None if tries_again else report.at,
+        ended_at=report.at,
+        ended_as=report.status,
         duration=report.duration,
         percent=100 if status is ExecutionStatus.SUCCESS else None,
         output=report.output,
@@ -136,16 +128,17 @@ def _finished(report: Finished, policy: RetryPolicy, now: datetime, chance: floa
     )
 
 
-def _end_line(report: Finished) -> StatusLine:
-    return StatusLine(
-        execution_id=report.execution_id,
-        attempt=report.attempt,
-        number=ENDED_LINE,
-        at=report.at,
-        status=report.status,
-        percent=100 if report.status == ExecutionStatus.SUCCESS.value else None,
-        message=report.message or None,
-    )
+def _next(
+    report: Finished, policy: RetryPolicy, now: datetime, chance: Callable[[], float]
+) -> tuple[ExecutionStatus, int, datetime | None]:
+    """The execution's status after this attempt, its next attempt, and when that is due."""
+    if report.status == RERUN:
+        return ExecutionStatus.CREATED, report.attempt + 1, now
+    status = ExecutionStatus(report.status)
+    may_retry = status is ExecutionStatus.FAILED and report.may_retry
+    if may_retry and retry.may_try_again(report.attempt, report.max_attempts):
+        return ExecutionStatus.CREATED, report.attempt + 1, retry.next_due(report.attempt, now, policy, chance())
+    return status, report.attempt, None
 
 
 def _progress_line(report: Progressed) -> StatusLine:
@@ -162,15 +155,14 @@ def _progress_line(report: Progressed) -> StatusLine:
 
 
 async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[UUID, str]]:
-    """One transaction: the executions, the lines of those that moved, and what they printed."""
-    moved: list[tuple[UUID, str]] = []
+    """One transaction; returns (execution, new status) of those that moved."""
+    if not outcome.progress and not outcome.logs:
+        return await executions.settle(connection, list(outcome.settlements.values()))
     async with connection.transaction():
-        if outcome.settlements:
-            moved = await executions.settle(connection, list(outcome.settlements.values()))
-            changed = {execution_id for execution_id, _ in moved}
-            await executions.append_status(connection, [line for line in outcome.lines if line.execution_id in changed])
-        if outcome.logs:
-            await executions.append_logs(connection, outcome.logs)
+        moved = await executions.settle(connection, list(outcome.settlements.values()))
+        changed = {execution_id for execution_id, _ in moved}
+        await executions.append_status(connection, [line for line in outcome.progress if line.execution_id in changed])
+        await executions.append_logs(connection, outcome.logs)
     return moved
 
 
@@ -182,7 +174,7 @@ async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: Re
             moved = await write(connection, outcome)
             await batch.acknowledge()
             _count(outcome, moved)
-            if any(settlement.due for settlement in outcome.settlements.values()):
+            if any(settlement.due is not None for settlement in outcome.settlements.values()):
                 wakeups.wake([enqueue.CHANNEL])
 
 

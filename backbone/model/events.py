@@ -29,8 +29,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     causation: Causation | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedEvent:
+class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event as the log gives it back."""
 
     event: Event

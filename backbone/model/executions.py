@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
+
+import msgspec
 
 from backbone.model.states import ExecutionStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewExecution:
+class NewExecution(msgspec.Struct, frozen=True, kw_only=True):
     """What the guard let through, to be recorded."""
 
     id: UUID
@@ -27,11 +27,9 @@ class NewExecution:
     once: bool  #: claims (trigger, entity) for ever; otherwise the id itself claims (trigger, event)
     causation: bytes  #: JSON of the chain, this execution its last link
     input: bytes | None
-    creator: str = "piper"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoppedMatch:
+class StoppedMatch(msgspec.Struct, frozen=True, kw_only=True):
     """What the guard did not let through, and the chain that shows why."""
 
     trigger_id: str
@@ -42,9 +40,9 @@ class StoppedMatch:
     causation: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What becomes of one execution after the reports of one batch about one of its attempts."""
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of one execution after the reports of one batch about one of its attempts. Its start and its end
+    are written to the status log with it."""
 
     id: UUID
     attempt: int
@@ -52,7 +50,8 @@ class Settlement:
     next_attempt: int  #: the same, or one more where it is tried again
     due: datetime | None = None  #: when it is to be put in the queue again
     started_at: datetime | None = None
-    finished_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_as: str | None = None  #: how the attempt ended; the execution itself may go on to another
     duration: float | None = None
     percent: int | None = None
     output: bytes | None = None
@@ -60,14 +59,9 @@ class Settlement:
     traceback: str | None = None
 
 
-STARTED_LINE = 0
-ENDED_LINE = 999_999_999
-"""An attempt ends once: whoever says so first, the agent or the rescue, has this line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusLine:
-    """One line of the append-only log. `number` is unique in its attempt, so that a line told twice is one."""
+class StatusLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the append-only log. `number` is unique in its attempt, so that a line told twice is one: 0 is the
+    start of the attempt, 999,999,999 its end."""
 
     execution_id: UUID
     attempt: int

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from backbone.model.dql import Filter
 from backbone.model.events import RecordedEvent
 
@@ -26,7 +28,6 @@ class LiveTrigger:
     max_attempts: int
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True, gc=False):
     trigger: LiveTrigger
     recorded: RecordedEvent

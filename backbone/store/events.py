@@ -9,22 +9,23 @@ import asyncpg
 
 from backbone.model import causation
 from backbone.model.events import Event, RecordedEvent
+from backbone.store.columns import Kinds, sparse
 from backbone.store.queries import sql
 
 
 async def append(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
+    kinds = Kinds()
+    numbers = [kinds.number(event.project_id, event.resource, event.action, event.actor) for event in events]
     await connection.execute(
         sql("event/append"),
-        [event.project_id for event in events],
         [event.id for event in events],
-        [event.resource for event in events],
-        [event.action for event in events],
+        numbers,
         [event.entity_id for event in events],
-        [event.time for event in events],
-        [event.actor for event in events],
-        [None if event.causation is None else causation.encode(event.causation) for event in events],
+        [event.time.timestamp() for event in events],
+        sparse([None if event.causation is None else causation.encode(event.causation) for event in events]),
         [event.entity for event in events],
-        [event.previous for event in events],
+        sparse([event.previous for event in events]),
+        *kinds.columns(),
     )
 
 

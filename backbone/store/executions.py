@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from backbone.model.executions import NewExecution, Settlement, StatusLine, StoppedMatch
 from backbone.model.messages import Logged, WorkItem
+from backbone.store.columns import Kinds, sparse
 from backbone.store.queries import sql
 
 
@@ -17,23 +19,30 @@ async def record(
 ) -> list[tuple[UUID, str]]:
     """Record those that nobody recorded before; return (execution, service) of these. With `queue_too` they stand in
     the queue afterwards, otherwise among the pending."""
+    kinds = Kinds()
+    numbers = [
+        kinds.number(
+            new.project_id,
+            new.service_id,
+            new.trigger_id,
+            new.function_name,
+            new.max_attempts,
+            new.event_day,
+            new.resource,
+            new.action,
+            new.once,
+            new.input,
+        )
+        for new in batch
+    ]
     rows = await connection.fetch(
         sql("execution/record"),
         [new.id for new in batch],
-        [new.project_id for new in batch],
-        [new.service_id for new in batch],
-        [new.trigger_id for new in batch],
-        [new.function_name for new in batch],
-        [new.max_attempts for new in batch],
-        [new.event_day for new in batch],
+        numbers,
         [new.event_id for new in batch],
-        [new.resource for new in batch],
-        [new.action for new in batch],
         [new.entity_id for new in batch],
-        [new.once for new in batch],
         [new.causation for new in batch],
-        [new.input for new in batch],
-        [new.creator for new in batch],
+        *kinds.columns(),
         queue_too,
     )
     return [(row["id"], row["service_id"]) for row in rows]
@@ -58,22 +67,28 @@ async def settle(connection: asyncpg.Connection, settlements: Sequence[Settlemen
 
     At most one settlement an execution.
     """
+    kinds = Kinds()
+    numbers = [
+        kinds.number(one.attempt, one.status.value, one.next_attempt, one.ended_as, one.percent) for one in settlements
+    ]
     rows = await connection.fetch(
         sql("execution/settle"),
         [one.id for one in settlements],
-        [one.attempt for one in settlements],
-        [one.status.value for one in settlements],
-        [one.next_attempt for one in settlements],
-        [one.started_at for one in settlements],
-        [one.finished_at for one in settlements],
-        [one.duration for one in settlements],
-        [one.percent for one in settlements],
-        [one.output for one in settlements],
-        [one.message for one in settlements],
-        [one.traceback for one in settlements],
-        [one.due for one in settlements],
+        numbers,
+        sparse([_seconds(one.started_at) for one in settlements]),
+        sparse([_seconds(one.ended_at) for one in settlements]),
+        sparse([one.duration for one in settlements]),
+        sparse([one.output for one in settlements]),
+        sparse([one.message for one in settlements]),
+        sparse([one.traceback for one in settlements]),
+        sparse([_seconds(one.due) for one in settlements]),
+        *kinds.columns(),
     )
     return [(row["id"], row["status"]) for row in rows]
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 async def append_status(connection: asyncpg.Connection, lines: Sequence[StatusLine]) -> None:

@@ -1,16 +1,17 @@
 -- name: append
 -- The same id in a project is one event: in today's partition the key says so, in earlier ones this looks.
+-- What many events share stands once in $8 to $11; each event names it by number.
 INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous)
-SELECT (now() AT TIME ZONE 'UTC')::date, u.project_id, u.id, now(), u.resource, u.action, u.entity_id, u.occurred,
-       u.actor, u.causation, u.entity, u.previous
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::bytea[],
-            $9::bytea[], $10::bytea[])
-     AS u (project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous)
+SELECT (now() AT TIME ZONE 'UTC')::date, ($8::uuid[])[u.kind], u.id, now(), ($9::text[])[u.kind],
+       ($10::text[])[u.kind], u.entity_id, to_timestamp(u.occurred), ($11::text[])[u.kind], u.causation, u.entity,
+       u.previous
+FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::bytea[], $6::bytea[], $7::bytea[])
+     AS u (id, kind, entity_id, occurred, causation, entity, previous)
 WHERE NOT EXISTS (
     SELECT
     FROM event AS earlier
     WHERE earlier.id = u.id
-      AND earlier.project_id = u.project_id
+      AND earlier.project_id = ($8::uuid[])[u.kind]
       AND earlier.day < (now() AT TIME ZONE 'UTC')::date
 )
 ON CONFLICT (id, project_id, day) DO NOTHING

@@ -1,11 +1,14 @@
 -- name: record
--- One batch of matches: claim, execution and place in the queue, or none of them. A match that came before changes nothing.
+-- One batch of matches: claim, execution and place in the queue, or none of them. A match that came before changes
+-- nothing. What many matches share stands once in $6 to $15; each match names it by number.
 WITH match AS (
-    SELECT *
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::date[], $8::text[],
-                $9::text[], $10::text[], $11::text[], $12::boolean[], $13::bytea[], $14::bytea[], $15::text[])
-         AS m (id, project_id, service_id, trigger_id, function_name, max_attempts, event_day, event_id,
-               resource, action, entity_id, once, causation, input, creator)
+    SELECT id, event_id, entity_id, causation,
+           ($6::uuid[])[kind] AS project_id, ($7::text[])[kind] AS service_id, ($8::text[])[kind] AS trigger_id,
+           ($9::text[])[kind] AS function_name, ($10::smallint[])[kind] AS max_attempts,
+           ($11::date[])[kind] AS event_day, ($12::text[])[kind] AS resource, ($13::text[])[kind] AS action,
+           ($14::boolean[])[kind] AS once, ($15::bytea[])[kind] AS input
+    FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bytea[])
+         AS m (id, kind, event_id, entity_id, causation)
 ),
 claimed AS (
     INSERT INTO claim (trigger_id, entity_id, execution_id, event_id)
@@ -20,7 +23,7 @@ recorded AS (
                            event_id, resource, action, entity_id, causation, input, creator)
     SELECT id, project_id, service_id, trigger_id, function_name,
            CASE WHEN $16 THEN 'queued' ELSE 'created' END::execution_status,
-           max_attempts, event_day, event_id, resource, action, entity_id, causation, input, creator
+           max_attempts, event_day, event_id, resource, action, entity_id, causation, input, 'piper'
     FROM match
     WHERE NOT once
        OR id IN (SELECT execution_id FROM claimed)
@@ -44,30 +47,34 @@ FROM recorded
 
 -- name: settle
 -- Each row says the state it expects: the attempt it reports on, not ended. What was settled before changes nothing.
+-- The log gets a line for the start and one for the end of an attempt, from whoever tells of it first.
 WITH told AS (
-    SELECT *
-    FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::timestamptz[], $6::timestamptz[],
-                $7::real[], $8::smallint[], $9::bytea[], $10::text[], $11::text[], $12::timestamptz[])
-         AS t (id, attempt, status, next_attempt, started_at, finished_at, duration, percent, output, message,
-               traceback, due)
+    SELECT id, to_timestamp(started) AS started_at, to_timestamp(ended) AS ended_at, duration, output, message,
+           traceback, to_timestamp(due) AS due,
+           ($10::smallint[])[kind] AS attempt, ($11::text[])[kind]::execution_status AS status,
+           ($12::smallint[])[kind] AS next_attempt, ($13::text[])[kind] AS ended_as, ($14::smallint[])[kind] AS percent
+    FROM unnest($1::uuid[], $2::integer[], $3::float8[], $4::float8[], $5::real[], $6::bytea[], $7::text[],
+                $8::text[], $9::float8[])
+         AS t (id, kind, started, ended, duration, output, message, traceback, due)
 ),
 moved AS (
     UPDATE execution
-    SET status = told.status::execution_status,
+    SET status = told.status,
         attempt = told.next_attempt,
         started_at = coalesce(told.started_at, execution.started_at),
-        finished_at = told.finished_at,
+        finished_at = CASE WHEN told.status >= 'success' THEN told.ended_at END,
         duration = coalesce(told.duration, execution.duration),
         percent = coalesce(told.percent, execution.percent),
         output = coalesce(told.output, execution.output),
-        message = told.message,
+        message = CASE WHEN told.ended_as IS NULL THEN coalesce(told.message, execution.message) ELSE told.message END,
         traceback = told.traceback
     FROM told
     WHERE execution.id = ANY ($1)
       AND execution.id = told.id
       AND execution.attempt = told.attempt
       AND execution.status IN ('queued', 'in-progress')
-    RETURNING execution.id, told.attempt, told.next_attempt, told.status, told.due
+    RETURNING execution.id, told.attempt, told.next_attempt, told.status, told.started_at, told.ended_at,
+              told.ended_as, told.percent, told.message, told.due
 ),
 released AS (
     DELETE FROM lease
@@ -79,8 +86,19 @@ waiting AS (
     FROM moved
     WHERE due IS NOT NULL
     ON CONFLICT (execution_id, attempt) DO NOTHING
+),
+logged AS (
+    INSERT INTO status_log (execution_id, attempt, number, at, status, percent, message)
+    SELECT id, attempt, 0, started_at, 'in-progress', NULL, NULL
+    FROM moved
+    WHERE started_at IS NOT NULL
+    UNION ALL
+    SELECT id, attempt, 999999999, ended_at, ended_as, percent, message
+    FROM moved
+    WHERE ended_as IS NOT NULL
+    ON CONFLICT (execution_id, attempt, number) DO NOTHING
 )
-SELECT id, status
+SELECT id, status::text
 FROM moved
 
 -- name: append status log
