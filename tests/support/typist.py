@@ -36,7 +36,7 @@ class Typist:
     """Types commands for one engine, in a project of its own."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
-        self.environment = {"TRIGGER_ENGINE_DATA": str(engine.data)}
+        self.environment: dict[str, Any] = {"TRIGGER_ENGINE_DATA": str(engine.data)}
         self.folder = folder
         self.project = f"p-{uuid.uuid4().hex[:12]}"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from backbone.kit.settings import Settings
+from launcher.settings import Settings
 from launcher import cli
 from launcher.cli import exits
 from launcher.cli.commands import up
@@ -50,7 +50,7 @@ def test_every_command_has_examples_that_can_be_typed(words: tuple[str, ...]) ->
     assert told
     for _, *typed in told:
         assert tuple(typed[: len(words)]) == words
-        command = cli.trigger_engine
+        command: click.Command = cli.trigger_engine
         with command.make_context("trigger-engine", typed, resilient_parsing=True) as context:
             known = words
             while isinstance(command, click.Group):
