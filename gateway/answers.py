@@ -80,6 +80,8 @@ def refusal(error: Exception, *, repeatable: bool) -> Answer:
         if isinstance(error, kind):
             path = error.path if isinstance(error, Invalid) else None
             return _error(status, str(error), path, (_RETRY_AFTER,) if status == 503 else ())
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return _error(409, f"what this needs was deleted meanwhile: {error.detail}")
     if isinstance(error, asyncpg.QueryCanceledError):
         return _error(400, "the question took too long to answer; narrow it, for instance by serviceId")
     if isinstance(error, _NOT_REACHED) or (repeatable and isinstance(error, _BROKEN_OFF)):

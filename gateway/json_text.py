@@ -52,7 +52,8 @@ def check(document: bytes, error: type[Invalid]) -> None:
 
 def refuse_what_nobody_keeps(document: bytes, error: type[Invalid]) -> None:
     """Characters and integers that some part behind would lose or stumble over; for what is known to be JSON."""
-    if b"\\u0000" in document or b"\\ud" in document or b"\\uD" in document:
+    # One byte is found twenty times as fast as two, and most documents escape nothing.
+    if b"\\" in document and (b"\\u0000" in document or b"\\ud" in document or b"\\uD" in document):
         _refuse_characters(document, error)
     if b"0" * _LONG in document.translate(_ONE_DIGIT):
         _refuse_huge_integers(document, error)

@@ -223,17 +223,27 @@ async def test_a_method_that_a_path_does_not_have_is_told(api: Api) -> None:
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"", b"[]", b"5", b"{", b'{"a":1', b'{"name":"\xff"}', b'{"name":"\\u0000"}', b'{"name":"\\ud800"}',
-        b'{"name":' + b"9" * 400 + b"}", b'{"name":18446744073709551616}', b'{"name":1e999}',
-        b'{"a":' * 2000 + b"1" + b"}" * 2000, b"[" * 100_000,
-    ],
-)  # fmt: skip
+NO_DOCUMENTS = (
+    b"",
+    b"[]",
+    b"5",
+    b"{",
+    b'{"a":1',
+    b'{"name":"\xff"}',
+    b'{"name":"\\u0000"}',
+    b'{"name":"\\ud800"}',
+    b'{"name":' + b"9" * 400 + b"}",
+    b'{"name":18446744073709551616}',
+    b'{"name":1e999}',
+    b'{"a":' * 2000 + b"1" + b"}" * 2000,
+    b"[" * 100_000,
+)
+
+
 @pytest.mark.parametrize("path", ["/projects", "/packages", "/services", "/triggers", "/query/faas"])
-async def test_a_body_that_is_no_document_is_refused_and_changes_nothing(api: Api, path: str, body: bytes) -> None:
-    response = await api.client.post(API + path, content=body, headers={"content-type": "application/json"})
-    assert response.status_code == 400, response.text
-    assert response.json()["message"]
+async def test_a_body_that_is_no_document_is_refused_and_changes_nothing(api: Api, path: str) -> None:
+    for body in NO_DOCUMENTS:
+        response = await api.client.post(API + path, content=body, headers={"content-type": "application/json"})
+        assert (response.status_code, body[:20]) == (400, body[:20])
+        assert response.json()["message"]
     assert await api.get("/projects") == []

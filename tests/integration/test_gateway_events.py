@@ -205,6 +205,38 @@ async def test_a_request_that_cannot_be_written_is_told_to_come_again(api: Api) 
     assert (await api.publish(encoded(event("a", project="demo")))).status_code == 202
 
 
+async def test_requests_that_arrive_while_one_is_written_are_written_together(api: Api) -> None:
+    await api.publish(encoded(event("first")))
+    async with api.parts.database.pool.acquire() as holder:
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE event IN EXCLUSIVE MODE")
+            requests = [asyncio.create_task(api.publish(encoded(event(str(index))))) for index in range(50)]
+            await waiting_for_a_lock(holder)
+            assert not any(request.done() for request in requests)
+        assert {answer.status_code for answer in await asyncio.gather(*requests)} == {202}
+    [found] = await api.fetch("SELECT count(*) AS events, count(DISTINCT xid) AS commits FROM event")
+    assert (found["events"], found["commits"] <= 3) == (51, True)
+
+
+async def waiting_for_a_lock(connection: Any) -> None:
+    statement = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+    async with asyncio.timeout(10):
+        while not await connection.fetchval(statement):
+            await asyncio.sleep(0)
+
+
+async def test_a_connection_that_postgresql_cuts_is_replaced(api: Api) -> None:
+    await api.publish(encoded(event("a")))
+    await api.fetch(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    answers = [await api.publish(encoded(event("b"))) for _ in range(3)]
+    assert {answer.status_code for answer in answers} <= {202, 503}
+    assert answers[-1].status_code == 202
+    assert await stored(api) == ["a", "b"]
+
+
 async def test_what_waits_to_be_written_is_bounded(api: Api) -> None:
     await api.publish(encoded(event("first")))
     async with api.parts.database.pool.acquire() as holder:

@@ -12,7 +12,7 @@ import pytest
 
 from backbone.model import causation, ids
 from backbone.model.causation import Causation, Link
-from backbone.model.executions import NewExecution, Settlement, StatusLine
+from backbone.model.executions import NewExecution, Settlement
 from backbone.model.messages import Logged
 from backbone.model.states import ExecutionStatus
 from backbone.store import executions
@@ -26,14 +26,17 @@ async def api(database: str) -> AsyncIterator[Api]:
 
 
 async def settle(api: Api, execution_id: str, status: ExecutionStatus, **changes: Any) -> None:
+    settlement = Settlement(
+        id=UUID(execution_id),
+        attempt=1,
+        status=status,
+        next_attempt=1,
+        ended_at=datetime.now(UTC),
+        ended_as=status.value,
+        **changes,
+    )
     async with api.parts.database.pool.acquire() as connection:
-        at = datetime.now(UTC)
-        settlement = Settlement(
-            id=UUID(execution_id), attempt=1, status=status, next_attempt=1, finished_at=at, **changes
-        )
         await executions.settle(connection, [settlement])
-        line = StatusLine(execution_id=UUID(execution_id), attempt=1, number=1, at=at, status=status.value)
-        await executions.append_status(connection, [line])
 
 
 async def triggered(api: Api, service: Any, resource: str, entity: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from backbone.kit.loops import Health
 from backbone.model.errors import Invalid, Unavailable
 from backbone.store.queries import sql
 from gateway import service
+from gateway.app import App
 from gateway.service import GatewaySettings
 from tests.support import gateway as support
 from tests.support.gateway import API, codebase_zip
@@ -34,7 +35,8 @@ async def listening(dsn: str, **settings: Any) -> AsyncIterator[httpx.AsyncClien
                 on_listening=lambda host, port: address.set_result((host, port)),
             )
         )  # fmt: skip
-        await asyncio.wait([running, address], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [running, address]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             await running
         try:
@@ -153,7 +155,7 @@ async def test_readiness_needs_a_part_of_each_role_that_spoke_lately(database: s
 
 async def test_without_postgresql_it_lives_and_is_not_ready_and_says_come_again() -> None:
     async with support.parts("postgresql://nobody@127.0.0.1:1/nothing", GatewaySettings()) as parts:
-        transport = httpx.ASGITransport(service.App(parts))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(App(parts))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             assert (await client.get("/healthz")).json() == {"alive": True}
             ready = await client.get("/readyz")

@@ -76,7 +76,7 @@ class Api:
 async def gateway(dsn: str, **settings: Any) -> AsyncIterator[Api]:
     async with parts(dsn, GatewaySettings(**settings)) as found:
         writer = asyncio.create_task(found.writer.run())
-        transport = httpx.ASGITransport(App(found), raise_app_exceptions=True)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(App(found), raise_app_exceptions=True)
         try:
             async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
                 yield Api(client, found)
