@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from launcher import settings
 from backbone.model.resources import Catalog
+from launcher import settings
 
 
 def catalog() -> Catalog:

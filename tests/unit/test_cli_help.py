@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 import pytest
 
-from launcher.settings import Settings
 from launcher import cli
 from launcher.cli import exits
 from launcher.cli.commands import up
+from launcher.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "command-line.md").read_text()
