@@ -20,6 +20,7 @@ from agent.report import Outbox
 from agent.run import Executions
 from backbone.kit import metrics
 from backbone.kit.loops import Health, keep
+from backbone.kit.pace import Pace
 from backbone.ports import Reports, WorkQueue
 
 
@@ -34,6 +35,7 @@ class Stop:
 
 
 TAKE_AT_MOST = 200
+TAKE_INTERVAL = 0.004  # seconds between two takes that were not full
 FIRST_PAUSE = 0.1  # seconds before a process that went away is started again
 LONGEST_PAUSE = 10.0
 
@@ -57,9 +59,14 @@ async def run(
     process = FunctionProcess(loaded.module, executions)
     await process.start()
     executions.adopt(process)
-    await reports.beat(session, service_id, lease)
-    on_ready()
-    async with asyncio.TaskGroup() as tasks:
+    try:
+        await reports.beat(session, service_id, lease)
+        on_ready()
+        await _work(session, service_id, loaded, work_queue, reports, lease, stop, executions, outbox, health)
+    finally:
+        assert executions.process is not None
+        await executions.process.stop(timedelta())
+    await _leave(session, reports)
         background = [
             tasks.create_task(keep("report", outbox.run, health)),
             tasks.create_task(keep("beat", partial(_beat, session, service_id, lease, reports, executions), health)),
@@ -92,6 +99,7 @@ async def _told(stop: Stop) -> bool:
 
 
 async def _take(session: UUID, service_id: str, work_queue: WorkQueue, executions: Executions) -> None:
+    pace = Pace(TAKE_INTERVAL)
     while True:
         executions.room.clear()
         if not executions.free:
@@ -103,6 +111,8 @@ async def _take(session: UUID, service_id: str, work_queue: WorkQueue, execution
         metrics.executions_taken.inc(len(items))
         now = datetime.now(UTC).timestamp()
         metrics.observe(metrics.queue_age, [now - (item.execution_id.int >> 80) / 1000 for item in items])
+        if len(items) < TAKE_AT_MOST:
+            await pace.turn()
 
 
 async def _beat(session: UUID, service_id: str, lease: timedelta, reports: Reports, executions: Executions) -> None:

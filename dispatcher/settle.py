@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -17,9 +18,10 @@ import asyncpg
 import msgspec
 
 from backbone.kit import metrics
+from backbone.kit.pace import Pace
 from backbone.model.executions import Settlement, StatusLine
 from backbone.model.messages import RERUN, Finished, Logged, Progressed, Report, Started
-from backbone.model.states import ExecutionStatus
+from backbone.model.states import ENDED, ExecutionStatus
 from backbone.ports import Reports
 from backbone.store import executions
 from backbone.store.database import Database
@@ -27,8 +29,12 @@ from backbone.store.wakeups import Wakeups
 from dispatcher import enqueue, retry
 from dispatcher.retry import RetryPolicy
 
+INTERVAL = 0.01  # seconds between two batches: outcomes are waited for by people, not by the next stage
+
 BATCH = 20
 """Rows of reports settled at a time; each holds what an agent said in some milliseconds."""
+
+_ENDS = {status.value: status for status in ENDED}
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +62,7 @@ def decide(reports: Sequence[Report], policy: RetryPolicy, now: datetime, chance
                 _in_progress(
                     report.execution_id,
                     report.attempt,
-                    percent=report.percent,
+                    percent=_percent(report),
                     message=report.message,
                     output=report.output,
                 ),
@@ -134,7 +140,7 @@ def _next(
     """The execution's status after this attempt, its next attempt, and when that is due."""
     if report.status == RERUN:
         return ExecutionStatus.CREATED, report.attempt + 1, now
-    status = ExecutionStatus(report.status)
+    status = _ENDS.get(report.status, ExecutionStatus.SYSTEM_FAILURE)
     may_retry = status is ExecutionStatus.FAILED and report.may_retry
     if may_retry and retry.may_try_again(report.attempt, report.max_attempts):
         return ExecutionStatus.CREATED, report.attempt + 1, retry.next_due(report.attempt, now, policy, chance())
@@ -148,10 +154,14 @@ def _progress_line(report: Progressed) -> StatusLine:
         number=report.number,
         at=report.at,
         status=report.status or ExecutionStatus.IN_PROGRESS.value,
-        percent=report.percent,
+        percent=_percent(report),
         message=report.message,
         output=report.output,
     )
+
+
+def _percent(report: Progressed) -> int | None:
+    return None if report.percent is None else max(0, min(report.percent, 100))
 
 
 async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[UUID, str]]:
@@ -160,22 +170,25 @@ async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[
         return await executions.settle(connection, list(outcome.settlements.values()))
     async with connection.transaction():
         moved = await executions.settle(connection, list(outcome.settlements.values()))
-        changed = {execution_id for execution_id, _ in moved}
-        await executions.append_status(connection, [line for line in outcome.progress if line.execution_id in changed])
+        changed = {(execution_id, outcome.settlements[execution_id].attempt) for execution_id, _ in moved}
+        lines = [line for line in outcome.progress if (line.execution_id, line.attempt) in changed]
+        await executions.append_status(connection, lines)
         await executions.append_logs(connection, outcome.logs)
     return moved
 
 
 async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: RetryPolicy) -> None:
+    pace = Pace(INTERVAL)
     # Not durable: what a crash undoes is settled again from the reports, which stay until they are acknowledged.
-    async with database.lane(durable=False, hashes=True) as connection:
-        async for batch in reports.receive(BATCH):
+    async with database.lane(durable=False, hashes=True) as connection, aclosing(reports.receive(BATCH)) as batches:
+        async for batch in batches:
             outcome = decide(batch.reports, policy, datetime.now(UTC), random.random)
             moved = await write(connection, outcome)
             await batch.acknowledge()
             _count(outcome, moved)
             if any(settlement.due is not None for settlement in outcome.settlements.values()):
                 wakeups.wake([enqueue.CHANNEL])
+            await pace.turn()
 
 
 def _count(outcome: Outcome, moved: Sequence[tuple[UUID, str]]) -> None:

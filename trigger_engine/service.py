@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from functools import partial
 
 from backbone.kit.loops import Health, keep
+from backbone.kit.pace import Pace
 from backbone.ports import EventLog, WorkQueue
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
 from trigger_engine import guard, live_triggers
 from trigger_engine.pipeline import Pipeline
+
+INTERVAL = 0.004  # seconds between two batches that are not full
 
 BATCH = 300
 """Events carried at a time: at 300 the cost of the round trips is gone, and the first event waits for few others."""
@@ -35,6 +39,10 @@ async def run(
 
 
 async def _carry(pipeline: Pipeline, database: Database, event_log: EventLog) -> None:
-    async with database.lane(durable=False) as connection:
-        async for batch in event_log.read(BATCH):
+    pace = Pace(INTERVAL)
+    # Closed here and now, whatever ends it: the next reader waits until this one has let go of the log.
+    async with database.lane(durable=False) as connection, aclosing(event_log.read(BATCH)) as batches:
+        async for batch in batches:
             await pipeline.carry(batch, connection)
+            if len(batch.records) < BATCH:
+                await pace.turn()
