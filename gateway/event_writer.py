@@ -18,7 +18,7 @@ from backbone.model.events import Event
 from backbone.ports import EventLog
 
 BATCH = 500  # events; a request is not split, so a large one makes a larger batch
-QUIET_TURNS = 3  # of the event loop: bytes are read in one, their request is here after the next
+QUIET_TURNS = 4  # of the event loop: from the bytes to the request waiting here it takes about two
 MOST_WAITING = 100_000_000  # bytes
 _AN_EVENT = 1_000  # bytes that an event takes beside its documents, about
 

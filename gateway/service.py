@@ -18,7 +18,7 @@ from gateway.app import App
 from gateway.parts import Parts
 from gateway.settings import GatewaySettings
 
-__all__ = ["GatewaySettings", "run"]
+__all__ = ["GatewaySettings", "listening", "run"]
 
 BACKLOG = 2048
 MOST_CONNECTIONS = 1_000
@@ -39,7 +39,7 @@ async def run(
     settings.check()
     health.broken("http", "starting")
     parts = Parts.of(database, wakeups, event_log, work_queue, settings)
-    with _listening(settings.host, settings.port) as listener:
+    with listening(settings.host, settings.port) as listener:
         server = _Server(_config(App(parts)))
         writer = asyncio.create_task(keep("write", parts.writer.run, health))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -91,7 +91,8 @@ def _config(app: App) -> uvicorn.Config:
 
 
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Raises Unavailable naming the address when it is taken, or none of this machine."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
