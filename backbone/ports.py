@@ -6,7 +6,7 @@ is in both profiles and is no port. Every hop works in batches: a call takes or 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -34,7 +34,7 @@ class EventLog(Protocol):
     async def append(self, events: Sequence[Event]) -> None:
         """Return once the events would survive losing us. An id that its project has already is not appended again."""
 
-    def read(self, limit: int) -> AsyncIterator[EventBatch]:
+    def read(self, limit: int) -> AsyncGenerator[EventBatch, None]:
         """Batches of at least one event, in order for each entity, for ever. One reader at a time has a share of the
         log; others wait to take over. Nothing that was appended is passed over, however late its writer finished."""
 
@@ -75,7 +75,7 @@ class Reports(Protocol):
     async def leave(self, session: UUID) -> None:
         """The session ended in order; what it still holds may be given to another at once."""
 
-    def receive(self, limit: int) -> AsyncIterator[ReportBatch]:
+    def receive(self, limit: int) -> AsyncGenerator[ReportBatch, None]:
         """Batches of at least one report, for ever."""
 
 

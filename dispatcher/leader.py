@@ -1,4 +1,4 @@
-"""One dispatcher of many does the periodic work: the one that holds the lock. Losing it ends the work at once."""
+"""One dispatcher of many does the periodic work: the one that holds the lock. Losing it ends the work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable
 from backbone.store import exclusive
 from backbone.store.database import Database
 
-CHECK_EVERY = 1.0  # seconds
+CHECK_EVERY = 0.5  # seconds
+ANSWERS_WITHIN = 5.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -19,13 +20,14 @@ async def lead(database: Database, work: Callable[[], Awaitable[None]]) -> None:
     async with database.lane(durable=False) as connection:
         await exclusive.acquire(connection, "dispatcher")
         log.info("leads the periodic work")
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_until_cancelled(work))
-            while True:
-                await asyncio.sleep(CHECK_EVERY)
+        working = asyncio.ensure_future(work())
+        try:
+            while not working.done():
                 # The lock lives as long as its session does; this notices when it does not.
-                await asyncio.wait_for(connection.fetchval("SELECT 1"), 5)
-
-
-async def _until_cancelled(work: Callable[[], Awaitable[None]]) -> None:
-    await work()
+                async with asyncio.timeout(ANSWERS_WITHIN):
+                    await connection.fetchval("SELECT 1")
+                await asyncio.wait([working], timeout=CHECK_EVERY)
+            await working
+        finally:
+            working.cancel()
+            await asyncio.wait([working])

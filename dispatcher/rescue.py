@@ -106,20 +106,16 @@ async def _expired(connection: asyncpg.Connection, lease: timedelta) -> list[Exp
 
 async def act(connection: asyncpg.Connection, rescue: Rescue) -> None:
     if rescue.give_back:
-        await connection.execute(
-            sql("work/give back"),
-            [one.execution_id for one in rescue.give_back],
-            [one.attempt for one in rescue.give_back],
-        )
+        await connection.execute(sql("work/give back"), *_columns(rescue.give_back))
     if rescue.drop:
-        await connection.execute(sql("work/drop leases"), [one.execution_id for one in rescue.drop])
+        await connection.execute(sql("work/drop leases"), *_columns(rescue.drop))
     if rescue.settlements:
-        await settle.write(
-            connection,
-            settle.Outcome(settlements={one.id: one for one in rescue.settlements}),
-        )
-    metrics.executions_rescued.inc(len(rescue.give_back) + len(rescue.settlements))
-    log.warning(
-        "executions rescued from lost agents",
-        extra={"given_back": len(rescue.give_back), "interrupted": len(rescue.settlements)},
-    )
+        await settle.write(connection, settle.Outcome(settlements={one.id: one for one in rescue.settlements}))
+    given_back, interrupted = len(rescue.give_back), len(rescue.settlements)
+    if given_back or interrupted:
+        metrics.executions_rescued.inc(given_back + interrupted)
+        log.warning("executions rescued from lost agents", extra={"given_back": given_back, "interrupted": interrupted})
+
+
+def _columns(leases: Sequence[ExpiredLease]) -> tuple[list[UUID], list[int]]:
+    return [lease.execution_id for lease in leases], [lease.attempt for lease in leases]

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Health:
-    """What is wrong, by loop. A loop is in here from its start until it says `well`, and again when it breaks."""
+    """What is wrong, by loop. A loop is in here from its start until it is well, and again when it breaks."""
 
     wrong: dict[str, str] = field(default_factory=dict)
 
@@ -42,27 +42,33 @@ class Health:
 
 
 async def keep(name: str, body: Callable[[], Awaitable[None]], health: Health) -> None:
-    """Run `body` for ever. It is taken to be well once it has worked for the length of the first pause."""
+    """Run `body` for ever. It is taken to be well once it has worked for as long as the pause before it was."""
     loop = asyncio.get_running_loop()
     pause = FIRST_PAUSE
     health.broken(name, "starting")
-    while True:
-        began = loop.time()
-        steady = loop.call_later(FIRST_PAUSE, health.well, name)
-        try:
-            await body()
-            reason, error = "ended", None
-        except Exception as raised:  # any: see above
-            reason, error = f"{type(raised).__name__}: {raised}", raised
-        finally:
-            steady.cancel()
-        if loop.time() - began > STEADY:
-            pause = FIRST_PAUSE
-        if name not in health.wrong:
-            log.warning("loop broke, begins again", extra={"loop": name, "reason": reason}, exc_info=_trace_of(error))
-        health.broken(name, reason)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, LONGEST_PAUSE)
+    try:
+        while True:
+            began = loop.time()
+            steady = loop.call_later(pause, health.well, name)
+            try:
+                await body()
+                _broke(name, health, "ended")
+            except Exception as error:  # any: see above
+                _broke(name, health, f"{type(error).__name__}: {error}", error)
+            finally:
+                steady.cancel()
+            if loop.time() - began > STEADY:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+    finally:
+        health.well(name)  # who was told to end is not broken
+
+
+def _broke(name: str, health: Health, reason: str, error: Exception | None = None) -> None:
+    if health.wrong.get(name) != reason:  # said once, and not with every try
+        log.warning("loop broke, begins again", extra={"loop": name, "reason": reason}, exc_info=_trace_of(error))
+    health.broken(name, reason)
 
 
 def _trace_of(error: Exception | None) -> Exception | None:

@@ -23,6 +23,15 @@ class Kinds:
         return [list(column) for column in zip(*self._numbers, strict=True)]
 
 
+def text(value: str) -> str:
+    """PostgreSQL's text carries every character but NUL, and no half of a surrogate pair."""
+    return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
+def optional_text(value: str | None) -> str | None:
+    return None if value is None else text(value)
+
+
 def sparse(values: Iterable[Any]) -> list[Any] | None:
     """The column, or None where there is nothing in it: `unnest` fills up what is missing with NULL."""
     column = list(values)

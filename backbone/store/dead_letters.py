@@ -10,6 +10,7 @@ import asyncpg
 
 from backbone.model.errors import NotFound
 from backbone.model.events import DeadLetter
+from backbone.store.columns import optional_text, text
 from backbone.store.queries import sql
 
 NEWEST = 2**63 - 1
@@ -34,9 +35,9 @@ async def record(connection: asyncpg.Connection | asyncpg.Pool, letters: Sequenc
         sql("incident/record dead letters"),
         [letter.source for letter in letters],
         [letter.position for letter in letters],
-        [None if letter.project_id is None else _text(letter.project_id) for letter in letters],
-        [_text(letter.path) for letter in letters],
-        [_text(letter.reason) for letter in letters],
+        [optional_text(letter.project_id) for letter in letters],
+        [text(letter.path) for letter in letters],
+        [text(letter.reason) for letter in letters],
         [letter.body for letter in letters],
     )
     return [row["id"] for row in rows]
@@ -58,8 +59,3 @@ async def get(connection: asyncpg.Connection | asyncpg.Pool, letter_id: int) -> 
 async def drop(connection: asyncpg.Connection | asyncpg.Pool, letter_id: int) -> None:
     if await connection.fetchval(sql("incident/drop dead letters"), [letter_id]) is None:
         raise NotFound("dead letter", str(letter_id))
-
-
-def _text(value: str) -> str:
-    """PostgreSQL's text carries every character but NUL, and no half of a surrogate pair."""
-    return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()

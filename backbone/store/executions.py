@@ -10,7 +10,7 @@ import asyncpg
 
 from backbone.model.executions import NewExecution, Settlement, StatusLine, StoppedMatch
 from backbone.model.messages import Logged, WorkItem
-from backbone.store.columns import Kinds, sparse
+from backbone.store.columns import Kinds, optional_text, sparse, text
 from backbone.store.queries import sql
 
 
@@ -67,6 +67,8 @@ async def settle(connection: asyncpg.Connection, settlements: Sequence[Settlemen
 
     At most one settlement an execution.
     """
+    if not settlements:
+        return []
     kinds = Kinds()
     numbers = [
         kinds.number(one.attempt, one.status.value, one.next_attempt, one.ended_as, one.percent) for one in settlements
@@ -79,8 +81,8 @@ async def settle(connection: asyncpg.Connection, settlements: Sequence[Settlemen
         sparse([_seconds(one.ended_at) for one in settlements]),
         sparse([one.duration for one in settlements]),
         sparse([one.output for one in settlements]),
-        sparse([one.message for one in settlements]),
-        sparse([one.traceback for one in settlements]),
+        sparse([optional_text(one.message) for one in settlements]),
+        sparse([optional_text(one.traceback) for one in settlements]),
         sparse([_seconds(one.due) for one in settlements]),
         *kinds.columns(),
     )
@@ -98,9 +100,9 @@ async def append_status(connection: asyncpg.Connection, lines: Sequence[StatusLi
         [line.attempt for line in lines],
         [line.number for line in lines],
         [line.at for line in lines],
-        [line.status for line in lines],
+        [text(line.status) for line in lines],
         [line.percent for line in lines],
-        [line.message for line in lines],
+        [optional_text(line.message) for line in lines],
         [line.output for line in lines],
     )
 

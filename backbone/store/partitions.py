@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import asyncpg
 
 from backbone.model import ids
+from backbone.store.queries import sql
 
 AHEAD = timedelta(days=7)
 """How far ahead days are made. A machine whose upkeep slept less than this loses nothing."""
@@ -15,6 +17,7 @@ AHEAD = timedelta(days=7)
 _BY_DAY = ("event",)
 _BY_EXECUTION = ("execution", "status_log", "log_chunk")
 _LOCK = 0x7472_6170
+_LOCK_PATIENCE = "200ms"
 
 log = logging.getLogger(__name__)
 
@@ -22,43 +25,68 @@ log = logging.getLogger(__name__)
 async def ensure(connection: asyncpg.Connection, today: date | None = None) -> None:
     """Make the days from yesterday (a batch may straddle midnight) to `AHEAD`. May be called at any time by anybody."""
     today = today or datetime.now(UTC).date()
-    have = {row["relname"] for row in await connection.fetch("SELECT relname FROM pg_class WHERE relkind = 'r'")}
     days = [today + timedelta(days=ahead) for ahead in range(-1, AHEAD.days + 1)]
-    wanted = [(table, day) for day in days for table in (*_BY_DAY, *_BY_EXECUTION) if _name(table, day) not in have]
-    if not wanted:
+    if not await _missing(connection, days):
         return
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        for table, day in wanted:
-            low, high = _bounds(table, day)
-            # The first update of a row finds room beside it, so that no index is touched.
-            storage = " WITH (fillfactor = 70)" if table == "execution" else ""
-            await connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {_name(table, day)} PARTITION OF {table} "
-                f"FOR VALUES FROM ('{low}') TO ('{high}'){storage}"
-            )
+        for table, day in await _missing(connection, days):
+            await _make(connection, table, day)
+
+
+async def _missing(connection: asyncpg.Connection, days: Sequence[date]) -> list[tuple[str, date]]:
+    have = {row["relname"] for row in await connection.fetch("SELECT relname FROM pg_class WHERE relkind = 'r'")}
+    return [(table, day) for day in days for table in (*_BY_DAY, *_BY_EXECUTION) if _name(table, day) not in have]
+
+
+async def _make(connection: asyncpg.Connection, table: str, day: date) -> None:
+    """Made beside the table and then attached: CREATE ... PARTITION OF would wait for every statement that is at work
+    on the table, be it a backup of hours, and all that come after would wait behind it."""
+    name = _name(table, day)
+    low, high = _bounds(table, day)
+    # The first update of a row finds room beside it, so that no index is touched.
+    storage = " WITH (fillfactor = 70)" if table == "execution" else ""
+    await connection.execute(f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING STORAGE){storage}")
+    await connection.execute(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')")
 
 
 async def drop_before(connection: asyncpg.Connection, oldest: date) -> list[date]:
-    """Drop the days before `oldest`, except days on which some execution has not ended; return those dropped."""
+    """Drop the days before `oldest` and return them. A day stays while one of its executions has not ended or one of
+    its events has not been read."""
     rows = await connection.fetch(
         "SELECT relname FROM pg_class JOIN pg_inherits ON inhrelid = oid WHERE inhparent = 'execution'::regclass"
     )
-    dropped = []
-    for day in sorted(datetime.strptime(row["relname"][-8:], "%Y%m%d").date() for row in rows):
-        if day >= oldest or await _unfinished(connection, day):
-            continue
-        async with connection.transaction():
-            for table in (*_BY_DAY, *_BY_EXECUTION):
-                await connection.execute(f"DROP TABLE IF EXISTS {_name(table, day)}")
-        log.info("day pruned", extra={"day": day.isoformat()})
-        dropped.append(day)
+    days = sorted(datetime.strptime(row["relname"][-8:], "%Y%m%d").date() for row in rows)
+    past = [day for day in days if day < oldest]
+    dropped = [day for day in past if not await _needed(connection, day) and await _drop(connection, day)]
+    if dropped:
+        # A person may have asked for a rerun in the moment between the look and the drop.
+        await connection.execute(sql("work/forget pending"))
     return dropped
 
 
-async def _unfinished(connection: asyncpg.Connection, day: date) -> bool:
-    found = await connection.fetchval(f"SELECT EXISTS (SELECT FROM {_name('execution', day)} WHERE status < 'success')")
-    return bool(found)
+async def _needed(connection: asyncpg.Connection, day: date) -> bool:
+    return bool(
+        await connection.fetchval(
+            f"SELECT EXISTS (SELECT FROM {_name('execution', day)} WHERE status < 'success')"
+            f" OR EXISTS (SELECT FROM {_name('event', day)} AS event, reader"
+            "             WHERE (event.xid, event.seq) > (reader.xid, reader.seq))"
+        )
+    )
+
+
+async def _drop(connection: asyncpg.Connection, day: date) -> bool:
+    try:
+        async with connection.transaction():
+            # Whoever comes while we wait waits behind us: so not for long, and the next time again.
+            await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_PATIENCE}'")
+            for table in (*_BY_DAY, *_BY_EXECUTION):
+                await connection.execute(f"DROP TABLE IF EXISTS {_name(table, day)}")
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        log.info("day is in use, pruned another time", extra={"day": day.isoformat()})
+        return False
+    log.info("day pruned", extra={"day": day.isoformat()})
+    return True
 
 
 def _name(table: str, day: date) -> str:

@@ -55,25 +55,32 @@ class Wakeups:
             # Losing a notification costs a second, waiting for the disk costs every event of that second.
             sender = await stack.enter_async_context(self._database.lane(durable=False))
             listener = await stack.enter_async_context(self._database.lane(durable=False))
+            for connection in (sender, listener):
+                connection.add_termination_listener(self._cut)
             listening: set[str] = set()
             while True:
                 self._something.clear()
+                if sender.is_closed() or listener.is_closed():
+                    raise ConnectionError("a connection for notifications was closed")
                 for channel in self._signals.keys() - listening:
                     await listener.add_listener(channel, self._heard)
                     listening.add(channel)
                     self._signals[channel].set()
-                channels, self._to_send = self._to_send, set()
-                if channels:
-                    await sender.fetch(
-                        "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel", list(channels)
-                    )
-                await self._wait_for_something(listener)
+                await self._send(sender)
+                await self._something.wait()
 
-    async def _wait_for_something(self, listener: asyncpg.Connection) -> None:
-        while not self._something.is_set():
-            if listener.is_closed():
-                raise ConnectionError("the listening connection was closed")
-            await self.wait(self._something)
+    async def _send(self, sender: asyncpg.Connection) -> None:
+        channels, self._to_send = self._to_send, set()
+        if not channels:
+            return
+        try:
+            await sender.fetch("SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel", list(channels))
+        except Exception:
+            self._to_send |= channels  # for the next connection
+            raise
+
+    def _cut(self, _connection: object) -> None:
+        self._something.set()
 
     def _heard(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
         signal = self._signals.get(channel)

@@ -7,7 +7,7 @@ smallest transaction that is still open nothing can appear any more, so that is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -21,7 +21,8 @@ from backbone.store.queries import sql
 from backbone.store.wakeups import Wakeups
 
 CHANNEL = "events"
-_HORIZON_PAUSE = 0.0005  # seconds; an open transaction that hides events is a commit away from ending
+_FIRST_PAUSE = 0.0005  # seconds; an open transaction that hides events is mostly a commit away from ending
+_LONGEST_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +41,34 @@ class PostgresEventLog:
 
     async def append(self, events_: Sequence[Event]) -> None:
         async with self._lane.use() as connection:
-            await events.append(connection, events_)
+            while True:
+                try:
+                    await events.append(connection, events_)
+                    break
+                except asyncpg.DeadlockDetectedError:
+                    continue  # two writers with the same ids in another order wait for each other; one gives way
         self._wakeups.wake([CHANNEL])
 
     async def close(self) -> None:
         await self._lane.close()
 
-    async def read(self, limit: int) -> AsyncIterator[PostgresEventBatch]:
+    async def read(self, limit: int) -> AsyncGenerator[PostgresEventBatch, None]:
         signal = self._wakeups.watch(CHANNEL)
         async with self._database.lane(durable=False) as connection:
             await exclusive.acquire(connection, f"reader {self._reader}")
             row = await connection.fetchrow(sql("event/position"), self._reader)
             position = _Position(row["day"], row["xid"], row["seq"])
+            pause = _FIRST_PAUSE
             while True:
                 signal.clear()
                 rows = await connection.fetch(sql("event/read"), position.day, position.xid, position.seq, limit)
                 if rows:
+                    pause = _FIRST_PAUSE
                     position = _Position(rows[-1]["day"], rows[-1]["xid"], rows[-1]["seq"])
                     yield PostgresEventBatch(connection, self._reader, position, rows)
                 elif await connection.fetchval(sql("event/beyond horizon"), position.day, position.xid, position.seq):
-                    await asyncio.sleep(_HORIZON_PAUSE)
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE)
                 else:
                     await self._wakeups.wait(signal)
 

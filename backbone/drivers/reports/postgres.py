@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -42,7 +42,7 @@ class PostgresReports:
     async def leave(self, session: UUID) -> None:
         await self._database.pool.execute(sql("work/leave"), session)
 
-    async def receive(self, limit: int) -> AsyncIterator[PostgresReportBatch]:
+    async def receive(self, limit: int) -> AsyncGenerator[PostgresReportBatch, None]:
         signal = self._wakeups.watch(CHANNEL)
         async with self._database.lane(durable=False) as connection:
             await exclusive.acquire(connection, "reader reports")

@@ -109,9 +109,12 @@ FROM unnest($1::uuid[], $2::smallint[], $3::integer[], $4::timestamptz[], $5::te
 ON CONFLICT (execution_id, attempt, number) DO NOTHING
 
 -- name: append log lines
+-- Of executions that are there: the day of one whose lines come very late may have been pruned.
 INSERT INTO log_chunk (execution_id, attempt, number, at, lines)
 SELECT *
 FROM unnest($1::uuid[], $2::smallint[], $3::integer[], $4::timestamptz[], $5::bytea[])
+     AS chunk (execution_id, attempt, number, at, lines)
+WHERE execution_id = ANY (ARRAY (SELECT id FROM execution WHERE id = ANY ($1)))
 ON CONFLICT (execution_id, attempt, number) DO NOTHING
 
 -- name: create

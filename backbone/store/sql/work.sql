@@ -172,32 +172,40 @@ WHERE coalesce(agent_session.lease_until, lease.taken_at + $1::interval) < now()
 LIMIT $2
 
 -- name: drop leases
--- Of executions that ended otherwise.
+-- Of executions that went on otherwise.
 DELETE FROM lease
-WHERE execution_id = ANY ($1::uuid[])
+USING unnest($1::uuid[], $2::smallint[]) AS lost (execution_id, attempt)
+WHERE lease.execution_id = lost.execution_id
+  AND lease.attempt = lost.attempt
 
 -- name: give back
 -- Taken and never started: it goes to the end of the queue, and no attempt is counted.
-WITH freed AS (
-    DELETE FROM lease
-    USING unnest($1::uuid[], $2::smallint[]) AS lost (execution_id, attempt)
-    WHERE lease.execution_id = lost.execution_id
-      AND lease.attempt = lost.attempt
-    RETURNING lease.execution_id, lease.attempt
-),
-moved AS (
+-- One that was started meanwhile keeps its lease: who began it lives, or is found again.
+WITH moved AS (
     UPDATE execution
     SET status = 'created'
-    FROM freed
-    WHERE execution.id = freed.execution_id
-      AND execution.attempt = freed.attempt
+    FROM unnest($1::uuid[], $2::smallint[]) AS lost (execution_id, attempt)
+    WHERE execution.id = ANY ($1)
+      AND execution.id = lost.execution_id
+      AND execution.attempt = lost.attempt
       AND execution.status = 'queued'
     RETURNING execution.id, execution.attempt
+),
+freed AS (
+    DELETE FROM lease
+    USING moved
+    WHERE lease.execution_id = moved.id
+      AND lease.attempt = moved.attempt
 )
 INSERT INTO pending (execution_id, attempt, due)
 SELECT id, attempt, now()
 FROM moved
 ON CONFLICT (execution_id, attempt) DO NOTHING
+
+-- name: forget pending
+-- Of executions that are gone.
+DELETE FROM pending
+WHERE NOT EXISTS (SELECT FROM execution WHERE execution.id = pending.execution_id)
 
 -- name: forget sessions
 DELETE FROM agent_session
