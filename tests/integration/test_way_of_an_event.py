@@ -91,3 +91,12 @@ async def carried(here: Running) -> None:
     await here.until(
         "SELECT NOT EXISTS (SELECT FROM event, reader WHERE (event.xid, event.seq) > (reader.xid, reader.seq))"
     )
+
+
+async def test_text_that_postgresql_refuses_ends_in_the_row_all_the_same(database: str, tmp_path: Path) -> None:
+    code = "def run(item, progress):\n    progress.update(message='m\\x00\\ud800')\n    raise ValueError('a\\x00b\\ud800')\n"
+    async with running(database, tmp_path, code) as here:
+        await here.publish(here.event("1"))
+        (execution,) = await here.until_ended(1)
+        assert execution["status"] == "failed"
+        assert execution["message"] == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
