@@ -29,7 +29,7 @@ SETTLED = 'trigger_engine_executions_settled_total{status="success"}'
 # What PostgreSQL's processes do, for those who look at them from outside.
 BACKENDS = """
     SELECT pid, 'postgres: ' || coalesce(nullif(replace(application_name, 'trigger-engine ', ''), ''), backend_type)
-    FROM pg_stat_activity WHERE pid <> pg_backend_pid()
+    FROM pg_stat_activity
 """
 
 
@@ -89,7 +89,7 @@ async def running(concurrency: int, environment: Mapping[str, str] | None = None
                 await wait_for("the engine", lambda: _ready(http), up)
                 await _deploy(folder, concurrency)
                 dsn = json.loads((folder / "data" / "postgres.json").read_text())["dsn"]
-                database = await asyncpg.connect(dsn)
+                database = await asyncpg.connect(dsn, server_settings={"application_name": "benchmark"})
                 try:
                     query = {"resource": "services", "filter": {}}
                     services = (await http.post("/api/v1/query/faas", json=query)).json()["items"]

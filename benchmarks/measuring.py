@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import load, processes
@@ -13,6 +13,8 @@ from benchmarks.engine import Engine
 GENERATOR = "load generator"
 PATIENCE = 20.0
 """Seconds without one more settled execution after which a run has failed."""
+SLOWEST = 200
+"""Events a second below which nobody wants to wait for the end."""
 
 # Asked when the timing is over. Ids of a run lie between its name and its name with a tilde.
 COUNTED = """
@@ -22,8 +24,8 @@ COUNTED = """
     FROM execution WHERE event_id > $1 AND event_id < $1 || '~'
 """
 DELAYS = """
-    SELECT convert_from(output, 'UTF8')::float8 * 1000 AS delay
-    FROM execution WHERE event_id > $1 AND event_id < $1 || '~' ORDER BY 1
+    SELECT percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY convert_from(output, 'UTF8')::float8 * 1000)
+    FROM execution WHERE event_id > $1 AND event_id < $1 || '~'
 """
 
 
@@ -32,8 +34,10 @@ class Run:
     events: int
     seconds: float
     """From the first request to the last execution settled."""
-    delays: list[float] = field(repr=False)
-    """Milliseconds from an event's sending to its function's start, ascending."""
+    p50: float
+    """Milliseconds from an event's sending to its function's start."""
+    p99: float
+    longest: float
     cpu: dict[str, float]
     """Microseconds an execution, by process."""
     memory: dict[str, int]
@@ -47,26 +51,27 @@ class Run:
     def rate(self) -> float:
         return self.events / self.seconds
 
-    def delay(self, share: float) -> float:
-        return self.delays[min(len(self.delays) - 1, int(len(self.delays) * share))]
-
 
 async def measure(engine: Engine, plan: load.Plan) -> Run:
     calls = await engine.calls()
     await engine.quiet()
     settled, used, machine = await engine.settled(), await engine.processes(), processes.machine()
-    sent = await load.run(engine.url, plan)
+    async with asyncio.timeout(60 + plan.events / (plan.rate or SLOWEST)):
+        sent = await load.run(engine.url, plan)
     await _all_settled(engine, settled, plan.events, sent["began"])
     ended = time.time()
     machine_after, used_after = processes.machine(), await engine.processes()
     await _assert_counts(engine, plan)
     calls = await engine.calls() - calls
     assert calls == plan.events, f"the function ran {calls:,} times for {plan.events:,} events"
+    p50, p99, longest = await engine.database.fetchval(DELAYS, plan.run)
     cpu = {name: use.cpu - used[name].cpu if name in used else use.cpu for name, use in used_after.items()}
     return Run(
         events=plan.events,
         seconds=ended - sent["began"],
-        delays=[row["delay"] for row in await engine.database.fetch(DELAYS, plan.run)],
+        p50=p50,
+        p99=p99,
+        longest=longest,
         cpu={name: each / plan.events * 1e6 for name, each in {**cpu, GENERATOR: sent["cpu"]}.items()},
         memory={name: use.memory for name, use in used_after.items()},
         grown={name: use.memory - used[name].memory for name, use in used_after.items() if name in used},

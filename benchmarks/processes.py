@@ -12,12 +12,18 @@ PROC = Path("/proc")
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+ENDED = "ended"
+"""The name of the processes that are no more, whose time their parents know. Mostly PostgreSQL's vacuum workers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     cpu: float
     """Seconds since the start."""
     memory: int
     """Bytes of anonymous memory: what is shared, as PostgreSQL's buffers are, is nobody's."""
+    ended_cpu: float
+    """Of children that have ended."""
 
 
 def below(root: int, backends: Mapping[int, str]) -> dict[str, Use]:
@@ -29,16 +35,20 @@ def below(root: int, backends: Mapping[int, str]) -> dict[str, Use]:
             found[name].append(use_of(pid))
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has just ended
-    return {name: Use(sum(use.cpu for use in uses), sum(use.memory for use in uses)) for name, uses in found.items()}
+    together = {name: _sum(uses) for name, uses in found.items()}
+    return {**together, ENDED: Use(sum(use.ended_cpu for use in together.values()), 0, 0.0)}
+
+
+def _sum(uses: list[Use]) -> Use:
+    return Use(sum(use.cpu for use in uses), sum(use.memory for use in uses), sum(use.ended_cpu for use in uses))
 
 
 def use_of(pid: int) -> Use:
     after_name = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    cpu = (int(after_name[11]) + int(after_name[12])) / TICKS
-    for line in (PROC / str(pid) / "status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
-            return Use(cpu, int(line.split()[1]) * 1024)
-    return Use(cpu, 0)
+    user, system, ended_user, ended_system = [int(field) / TICKS for field in after_name[11:15]]
+    status = (PROC / str(pid) / "status").read_text()
+    memory = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:")), 0)
+    return Use(user + system, memory * 1024, ended_user + ended_system)
 
 
 def machine() -> tuple[float, float]:
@@ -65,7 +75,7 @@ def _descendants(root: int) -> list[int]:
 def _name(command: bytes) -> str:
     words = [word.decode(errors="replace") for word in command.split(b"\0") if word]
     if not words:
-        return "ended"
+        return ENDED
     if "launcher.roles" in words:
         return words[words.index("launcher.roles") + 1]
     if any(word.endswith("agent/child.py") for word in words):
