@@ -111,6 +111,11 @@ class FunctionProcess:
         """The process that runs the functions; its parent is the guard."""
         return self._pid
 
+    @property
+    def gone(self) -> bool:
+        """Nothing runs in it, and nothing will."""
+        return self._gone.is_set()
+
     async def start(self) -> None:
         """Return when the module is loaded; raise LoadFailed when that cannot be."""
         spec = self._spec

@@ -71,7 +71,7 @@ class Executions:
         self._poisoned_at = 0.0
         self._leaving = False
         self._durations: dict[str, list[float]] = {}
-        self.process: FunctionProcess | None = None
+        self.process: FunctionProcess  # the one adopted last
         self.room = asyncio.Event()
         self.gone = asyncio.Event()
         self.reason_gone = ""
@@ -79,21 +79,30 @@ class Executions:
     @property
     def free(self) -> int:
         """How many more may be taken now."""
-        usable = self.process is not None and not self._poisoned_at and not self.gone.is_set()
-        return len(self._free) if usable else 0
+        return len(self._free) if self._is_usable else 0
+
+    @property
+    def _is_usable(self) -> bool:
+        return not self._poisoned_at and not self.gone.is_set()
+
+    async def until_usable(self) -> None:
+        """What was taken before the process went away waits for the next one."""
+        while not self._is_usable:
+            self.room.clear()
+            await self.room.wait()
 
     def adopt(self, process: FunctionProcess) -> None:
         self.process = process
-        self.gone.clear()
         self._poisoned_at = 0.0
-        self.room.set()
+        if not process.gone:  # it may have gone between its start and now
+            self.gone.clear()
+            self.room.set()
 
     def leave(self) -> None:
         """This agent goes: what it cannot finish is not the function's fault and runs again elsewhere."""
         self._leaving = True
 
     def begin(self, item: WorkItem) -> None:
-        assert self.process is not None
         slot = self._free.pop()
         now = datetime.now(UTC)
         self._held[slot] = _Held(item, now, self._clock())
@@ -199,13 +208,11 @@ class Executions:
             metrics.observe(metrics.run_time, seconds)
 
     def _stop(self, slot: int, held: _Held, reason: str) -> None:
-        assert self.process is not None
         held.stopping = reason
         held.step, held.next_step = 1, self._clock() + INSIST_AFTER
         self.process.terminate(slot, reason, hard=False)
 
     def _climb(self, slot: int, held: _Held, now: float) -> None:
-        assert self.process is not None
         if held.step == 1:
             held.step, held.next_step = 2, now + GIVE_UP_AFTER
             self.process.terminate(slot, held.stopping, hard=True)
@@ -215,7 +222,6 @@ class Executions:
 
     def _end_process(self, now: float) -> None:
         """A function that nothing ends holds a thread: nothing new begins, the others finish, then all of it goes."""
-        assert self.process is not None
         waited = now - self._poisoned_at
         if all(held.step == 3 for held in self._held.values()) or waited > self._rules.drain_time.total_seconds():
             self.process.kill("a function could not be ended any other way")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 from agent.functions import Loaded
@@ -38,6 +39,7 @@ TAKE_AT_MOST = 200
 TAKE_INTERVAL = 0.004  # seconds between two takes that were not full
 FIRST_PAUSE = 0.1  # seconds before a process that went away is started again
 LONGEST_PAUSE = 10.0
+LAST_WORDS = 3.0  # seconds for what is still to be said when we go
 
 log = logging.getLogger(__name__)
 
@@ -62,40 +64,72 @@ async def run(
     try:
         await reports.beat(session, service_id, lease)
         on_ready()
-        await _work(session, service_id, loaded, work_queue, reports, lease, stop, executions, outbox, health)
+        async with asyncio.TaskGroup() as tasks:
+            saying = [
+                tasks.create_task(keep("report", outbox.run, health)),
+                tasks.create_task(
+                    keep("beat", partial(_beat, session, service_id, lease, reports, executions), health)
+                ),
+                tasks.create_task(keep("watch", executions.watch, health)),
+            ]
+            beginning = [
+                tasks.create_task(keep("take", partial(_take, session, service_id, work_queue, executions), health)),
+                tasks.create_task(_restart(loaded, executions)),
+            ]
+            await _told(stop)
+            executions.leave()
+            await _end(beginning)
+            await _end_process(executions.process, loaded.rules.drain_time, stop)
+            await _say_the_rest(outbox)
+            executions.count()
+            await _end(saying)
     finally:
-        assert executions.process is not None
         await executions.process.stop(timedelta())
-    await _leave(session, reports)
-        background = [
-            tasks.create_task(keep("report", outbox.run, health)),
-            tasks.create_task(keep("beat", partial(_beat, session, service_id, lease, reports, executions), health)),
-            tasks.create_task(keep("watch", executions.watch, health)),
-            tasks.create_task(_restart(loaded, executions)),
-        ]
-        taking = tasks.create_task(keep("take", partial(_take, session, service_id, work_queue, executions), health))
-        soon = await _told(stop)
-        taking.cancel()
-        executions.leave()
-        if executions.process is not None:
-            await executions.process.stop(stop.grace if soon else loaded.rules.drain_time)
-        await outbox.drained()
-        executions.count()
-        for task in background:
-            task.cancel()
-    await reports.leave(session)
+    await _leave(reports, session)
 
 
-async def _told(stop: Stop) -> bool:
-    """Wait for either; True when it is to be soon."""
+async def _told(stop: Stop) -> None:
+    """Wait for either."""
     waiting = [asyncio.create_task(event.wait()) for event in (stop.drain, stop.soon)]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.wait(waiting)
-    return stop.soon.is_set()
+        await _end(waiting)
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+async def _end_process(process: FunctionProcess, drain_time: timedelta, stop: Stop) -> None:
+    """Who drains may still be told that it is to be soon."""
+
+    async def hurry() -> None:
+        await stop.soon.wait()
+        await process.stop(stop.grace)
+
+    async with asyncio.TaskGroup() as tasks:
+        hurrying = tasks.create_task(hurry())
+        await process.stop(drain_time)
+        hurrying.cancel()
+
+
+async def _say_the_rest(outbox: Outbox) -> None:
+    try:
+        async with asyncio.timeout(LAST_WORDS):
+            await outbox.drained()
+    except TimeoutError:
+        log.error("nobody took the last reports; what they told is found out when the leases have run out")
+
+
+async def _leave(reports: Reports, session: UUID) -> None:
+    try:
+        async with asyncio.timeout(LAST_WORDS):
+            await reports.leave(session)
+    except Exception as error:  # any: whatever keeps us from saying it, the leases run out by themselves
+        log.warning("left without a word", extra={"reason": str(error) or type(error).__name__})
 
 
 async def _take(session: UUID, service_id: str, work_queue: WorkQueue, executions: Executions) -> None:
@@ -106,6 +140,7 @@ async def _take(session: UUID, service_id: str, work_queue: WorkQueue, execution
             await executions.room.wait()
             continue
         items = await work_queue.take(service_id, session, min(executions.free, TAKE_AT_MOST))
+        await executions.until_usable()
         for item in items:
             executions.begin(item)
         metrics.executions_taken.inc(len(items))
