@@ -13,8 +13,9 @@ from backbone.drivers.agent_pool.processes import STATUS_FD
 
 FIRST_PAUSE = 0.1  # seconds before a part that ended by itself is started again
 LONGEST_PAUSE = 5.0
-PATIENCE = 10.0
-"""How long a part may take to end after SIGTERM before it is killed."""
+PATIENCE = 6.0
+"""How long a part may take to end after SIGTERM before it is killed. Longer than the gateway gives to requests
+that are being answered, and short enough for a person who waits after Ctrl-C."""
 
 log = logging.getLogger(__name__)
 

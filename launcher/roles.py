@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -22,6 +23,9 @@ from backbone.model.resources import Catalog
 from backbone.store.queries import sql
 from launcher import embedded
 from launcher.settings import Settings, from_environment
+
+if TYPE_CHECKING:
+    from gateway.settings import GatewaySettings
 
 PARENT = "TRIGGER_ENGINE_PARENT"
 DATA = "TRIGGER_ENGINE_DATA"
@@ -49,15 +53,24 @@ async def dispatcher(settings: Settings, parts: embedded.Parts, health: Health) 
 async def gateway(settings: Settings, parts: embedded.Parts, health: Health) -> None:
     from gateway import service
 
-    rules = service.GatewaySettings(
+    rules = gateway_rules(settings)
+    await service.run(
+        parts.database, parts.wakeups, parts.event_log, parts.work_queue, health, rules, on_listening=_tell_address
+    )
+
+
+def gateway_rules(settings: Settings) -> GatewaySettings:
+    """Raises Invalid when they cannot be kept."""
+    from gateway.settings import GatewaySettings
+
+    rules = GatewaySettings(
         host=settings.host,
         port=settings.port,
         token=settings.token or None,
         catalog=Catalog.with_additions(settings.resources),
     )
-    await service.run(
-        parts.database, parts.wakeups, parts.event_log, parts.work_queue, health, rules, on_listening=_tell_address
-    )
+    rules.check()
+    return rules
 
 
 def _tell_address(host: str, port: int) -> None:
@@ -101,31 +114,44 @@ async def _forget(parts: embedded.Parts, name: str) -> None:
 
 
 async def run_agent(service_id: str) -> int:
+    settings = from_environment()
+    drain, soon = _stop_on(signal.SIGTERM), _stop_on(signal.SIGINT)
+    ready = asyncio.Event()
+    working = asyncio.create_task(_work(service_id, settings, drain, soon, ready))
+    first = [asyncio.create_task(event.wait()) for event in (drain, soon, ready)]
+    try:
+        await asyncio.wait([working, *first], return_when=asyncio.FIRST_COMPLETED)
+        if not ready.is_set():
+            working.cancel()  # told to go while it loads: it holds nothing yet
+            await asyncio.wait([working])
+            return 0 if working.cancelled() else working.result()
+        return await working
+    finally:
+        for task in first:
+            task.cancel()
+
+
+async def _work(
+    service_id: str, settings: Settings, drain: asyncio.Event, soon: asyncio.Event, ready: asyncio.Event
+) -> int:
     """Exit code 3 when the service's code cannot be loaded: whoever started us decides when to try again."""
     from agent import functions, service
-    from agent.process import LoadFailed
     from backbone.model.errors import TriggerEngineError
     from launcher import status_line
 
-    settings = from_environment()
-    soon = _stop_on(signal.SIGINT)
-    stop = _stop_on(signal.SIGTERM)
+    def on_ready() -> None:
+        ready.set()
+        status_line.tell("ready")
+
     async with embedded.parts(settings, "agent", Health()) as parts:
         try:
             loaded = await functions.load(
                 settings.url, settings.token or None, service_id, Path(os.environ[DATA]) / "code"
             )
             logs.configure(f"agent {loaded.name}", form=settings.log_format, level=settings.log_level)
-            await service.run(
-                service_id,
-                loaded,
-                parts.work_queue,
-                parts.reports,
-                settings.lease,
-                service.Stop(drain=stop, soon=soon, grace=settings.stop_grace),
-                lambda: status_line.tell("ready"),
-            )
-        except (TriggerEngineError, LoadFailed) as error:
+            stop = service.Stop(drain=drain, soon=soon, grace=settings.stop_grace)
+            await service.run(service_id, loaded, parts.work_queue, parts.reports, settings.lease, stop, on_ready)
+        except TriggerEngineError as error:
             trace = getattr(error, "traceback", "")
             log.error("the service cannot start: %s%s", error, f"\n{trace}" if trace else "")
             status_line.tell(str(error).replace("\n", " "))

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from backbone.drivers.agent_pool.processes import ProcessAgentPool
 from backbone.kit import logs
 from backbone.kit.loops import Health, keep
 from backbone.model.definitions import Service
-from backbone.model.errors import Invalid
+from backbone.model.errors import Invalid, Unavailable
 from backbone.store.migrations import migrate
 from dispatcher.scale import autoscaler
+from gateway import service as gateway_service
 from launcher import embedded, processes, roles
 from launcher.data_folder import DataFolder
 from launcher.postgres import PostgresServer
@@ -41,10 +42,16 @@ def up(data: Path, *, host: str, port: int, only: str | None, token: str | None)
     if only is not None and only not in EVERY_ROLE:
         raise Invalid("--only", f"{only!r} is not a role; roles: {', '.join(EVERY_ROLE)}")
     wanted = EVERY_ROLE if only is None else (only,)
+    settings = from_environment(host=host, port=port, token=token or "", database="")
+    if "gateway" in wanted:
+        roles.gateway_rules(settings)
     logs.configure("up", form="json" if os.environ.get(PREFIX + "LOG_FORMAT") == "json" else "text")
     folder = DataFolder(data)
     folder.hold(wanted)
     try:
+        if "gateway" in wanted:
+            with gateway_service.listening(host, port):
+                pass  # better a sentence now than a gateway that begins again and again
         return uvloop.run(_Up(folder, wanted, host, port, token).run())
     finally:
         folder.release()
@@ -59,30 +66,27 @@ class _Up:
         self._token = token
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
-        self._running: list[asyncio.Task[None]] = []
+        self._running: list[asyncio.Future[None]] = []
+        self._agents: list[asyncio.Future[None]] = []
+        self._failure: BaseException | None = None
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
         server = PostgresServer(self._folder.postgres) if "postgres" in self._wanted else None
-        starting = asyncio.create_task(self._start(server))
-        stopping = asyncio.create_task(self._stop.wait())
+        self._begin(partial(self._start, server))
         try:
-            # A failed start ends us; so does Ctrl-C, also in the middle of it.
-            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if starting.done():
-                starting.result()
-                await stopping
+            await self._stop.wait()
         finally:
             log.info("stopping")
-            for task in (starting, stopping):
-                task.cancel()
-            await asyncio.wait([starting, stopping])
             await self._end(server)
+        if self._failure is not None:
+            raise self._failure
         return 0
 
     async def _start(self, server: PostgresServer | None) -> None:
+        self._forget_addresses()  # of a former one that was killed
         if server is not None:
             self._folder.clear_metrics()
             await server.start()
@@ -97,22 +101,35 @@ class _Up:
         if "agents" in self._wanted:
             if "gateway" in self._wanted:
                 await self._ready.wait()
-            self._begin(self._run_agents)
+            self._agents = [self._begin(self._run_agents)]
 
-    def _begin(self, body: Callable[[], Awaitable[None]]) -> None:
-        self._running.append(asyncio.ensure_future(body()))
+    def _begin(self, body: Callable[[], Awaitable[None]]) -> asyncio.Future[None]:
+        task = asyncio.ensure_future(body())
+        task.add_done_callback(self._look_at)
+        self._running.append(task)
+        return task
+
+    def _look_at(self, task: asyncio.Future[None]) -> None:
+        """What fails, the start too, ends us with its error."""
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = self._failure or task.exception()
+            self._stop.set()
 
     async def _end(self, server: PostgresServer | None) -> None:
-        """The agents first, whose last words go to the database; the server's keeper last, then the server."""
-        for task in reversed(self._running):
-            task.cancel()
-            await asyncio.wait([task])
+        """The start first, should it not be over; then the agents, whose last words go to the database; then the parts
+        beside each other, and the server when nobody needs it any more."""
+        await _cancel(self._running[:1])
+        await _cancel(self._agents)
+        await _cancel(self._running)
         if server is not None:
             await server.stop()
-            self._folder.remove("postgres.json")
-        if "gateway" in self._wanted:
-            self._folder.remove("gateway.json")
+        self._forget_addresses()
         log.info("stopped")
+
+    def _forget_addresses(self) -> None:
+        for role in ("postgres", "gateway"):
+            if role in self._wanted:
+                self._folder.remove(f"{role}.json")
 
     def _environment(self) -> Mapping[str, str]:
         given = {
@@ -157,8 +174,25 @@ def _agent_command(service: Service) -> list[str]:
     return processes.command("agent", service.id)
 
 
+async def _cancel(tasks: Sequence[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
 async def _keep_server(server: PostgresServer) -> None:
     while True:
         code = await server.wait()
         log.warning("PostgreSQL ended, starting it again", extra={"exit_code": code})
-        await server.start()
+        await _start_again(server)
+
+
+async def _start_again(server: PostgresServer) -> None:
+    """For as long as it takes: a disk that is full now may have room soon."""
+    while True:
+        try:
+            return await server.start()
+        except Unavailable as error:
+            log.error("PostgreSQL does not start: %s", error)
+            await asyncio.sleep(processes.LONGEST_PAUSE)
