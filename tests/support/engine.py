@@ -96,8 +96,14 @@ class Engine:
 
     def pid(self, role: str) -> int:
         """The one process of this role; waits for it."""
-        self.until_true(lambda: len(self.pids[role]) == 1, f"there is one {role}")
-        return self.pids[role][0]
+        seen: list[int] = []
+
+        def is_one() -> bool:
+            seen[:] = self.pids[role]
+            return len(seen) == 1
+
+        self.until_true(is_one, f"there is one {role}")
+        return seen[0]
 
     def send(self, role: str, number: signal.Signals) -> int:
         """Returns who got it."""
@@ -186,8 +192,9 @@ class Engine:
             return [dict(row) for row in await connection.fetch(statement, *arguments)]
 
     async def value(self, statement: str, *arguments: Any) -> Any:
-        ((value, *_), *_) = [tuple(row.values()) for row in await self.sql(statement, *arguments)]
-        return value
+        """The first column of the first row; None where there is no row."""
+        async with self.connection() as connection:
+            return await connection.fetchval(statement, *arguments)
 
     def connection(self) -> _Connection:
         return _Connection(json.loads((self.data / "postgres.json").read_text())["dsn"])
