@@ -14,6 +14,8 @@ from backbone.store.queries import sql
 
 
 async def append(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
+    if not events:
+        return
     kinds = Kinds()
     numbers = [kinds.number(event.project_id, event.resource, event.action, event.actor) for event in events]
     await connection.execute(

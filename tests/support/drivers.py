@@ -1,0 +1,175 @@
+"""The drivers under test, and what a conformance suite does behind their backs.
+
+Another technology is another class of this shape, and one line in the `DRIVERS` of the suites it belongs to.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import asyncpg
+
+from backbone.kit.loops import Health
+from backbone.model import ids
+from backbone.model.events import Event
+from backbone.model.messages import WorkItem
+from backbone.ports import EventLog, Reports, WorkQueue
+from backbone.store import events
+from backbone.store.database import Database
+from backbone.store.migrations import migrate
+from launcher import embedded
+from launcher.postgres import PostgresServer
+from launcher.settings import Settings
+
+PROJECT = "00000000-0000-4000-8000-000000000001"
+OTHER_PROJECT = "00000000-0000-4000-8000-000000000002"
+SERVICE = "a service"
+
+
+class Process(Protocol):
+    """What one process of the engine holds of the drivers."""
+
+    @property
+    def event_log(self) -> EventLog: ...
+
+    @property
+    def work_queue(self) -> WorkQueue: ...
+
+    @property
+    def reports(self) -> Reports: ...
+
+
+class Drivers(Protocol):
+    @property
+    def outage(self) -> tuple[type[Exception], ...]:
+        """What a call may raise while the server is gone."""
+
+    def process(self, name: str = "a process") -> AbstractAsyncContextManager[Process]: ...
+
+    async def cut(self, name: str) -> None:
+        """Every connection of the process of that name breaks."""
+
+    async def a_day_passes(self) -> None: ...
+
+    async def spoil(self, event_id: str) -> None:
+        """What the log holds of the event cannot be read any more."""
+
+    def late_append(self, events_: Sequence[Event]) -> AbstractAsyncContextManager[None]:
+        """Appends that began before the body and are finished after it."""
+
+    async def kill_server(self) -> None: ...
+
+    async def start_server(self) -> None: ...
+
+
+class Postgres:
+    outage = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+    def __init__(self, dsn: str, server: PostgresServer | None = None) -> None:
+        self.dsn = dsn
+        self._server = server
+
+    @asynccontextmanager
+    async def process(self, name: str = "a process") -> AsyncIterator[Process]:
+        async with embedded.parts(Settings(database=self.dsn), name, Health()) as parts:
+            yield parts
+
+    async def cut(self, name: str) -> None:
+        await self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1",
+            f"trigger-engine {name}",
+        )
+
+    async def a_day_passes(self) -> None:
+        await self.execute("UPDATE event SET day = day - 1")
+
+    async def spoil(self, event_id: str) -> None:
+        await self.execute("UPDATE event SET causation = 'nonsense' WHERE id = $1", event_id)
+
+    @asynccontextmanager
+    async def late_append(self, events_: Sequence[Event]) -> AsyncIterator[None]:
+        async with Database(self.dsn).lane() as connection:
+            async with connection.transaction():
+                await events.append(connection, events_)
+                yield
+
+    async def kill_server(self) -> None:
+        assert self._server is not None
+        assert self._server.pid is not None
+        os.kill(self._server.pid, signal.SIGKILL)
+        await self._server.wait()
+
+    async def start_server(self) -> None:
+        assert self._server is not None
+        await self._server.start()
+
+    async def execute(self, statement: str, *arguments: object) -> None:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(statement, *arguments)
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def postgres(dsn: str) -> AsyncIterator[Drivers]:
+    yield Postgres(dsn)
+
+
+@asynccontextmanager
+async def mortal_postgres(folder: Path) -> AsyncIterator[tuple[Drivers, str]]:
+    """With a server of its own, as durable as in production; and the store's address."""
+    server = PostgresServer(folder, settings={"shared_buffers": "64MB"})
+    await server.start()
+    try:
+        await migrate(server.dsn())
+        yield Postgres(server.dsn(), server), server.dsn()
+    finally:
+        await server.stop()
+
+
+def an_event(id: str, *, entity_id: str | None = None, project_id: str = PROJECT) -> Event:
+    entity_id = entity_id or f"entity {id}"
+    return Event(
+        id=id,
+        project_id=project_id,
+        resource="Item",
+        action="Created",
+        entity_id=entity_id,
+        entity=b'{"id": "%b"}' % entity_id.encode(),
+        time=datetime.now(UTC),
+    )
+
+
+async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> list[WorkItem]:
+    """Executions of the store that wait in no queue yet, and the item for each."""
+    now = datetime.now(UTC)
+    executions = [ids.manual_execution_id(now + timedelta(microseconds=number)) for number in range(count)]
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            "INSERT INTO execution (id, project_id, service_id, function_name, status, max_attempts, creator)"
+            " SELECT id, $2::uuid, $3, 'run', 'queued', 3, 'test' FROM unnest($1::uuid[]) AS id",
+            executions,
+            PROJECT,
+            service_id,
+        )
+    finally:
+        await connection.close()
+    return [
+        WorkItem(
+            execution_id=execution_id,
+            attempt=1,
+            max_attempts=3,
+            service_id=service_id,
+            project_id=PROJECT,
+            function_name="run",
+        )
+        for execution_id in executions
+    ]
