@@ -1,0 +1,225 @@
+"""What every work queue promises: each item is taken once, by somebody who waited for it, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from backbone.model.messages import WorkItem
+from backbone.ports import WorkQueue
+from tests.support import drivers
+from tests.support.drivers import SERVICE, Drivers, queued_items
+
+DRIVERS = {"postgres": (drivers.postgres, drivers.mortal_postgres)}
+
+
+@dataclass(frozen=True)
+class UnderTest:
+    drivers: Drivers
+    store: str  #: where the executions of the items are
+
+    async def items(self, count: int, *, service_id: str = SERVICE) -> list[WorkItem]:
+        return await queued_items(self.store, count, service_id=service_id)
+
+
+@pytest.fixture(params=DRIVERS)
+async def under_test(request: pytest.FixtureRequest, database: str) -> AsyncIterator[UnderTest]:
+    async with DRIVERS[request.param][0](database) as found:
+        yield UnderTest(found, database)
+
+
+@pytest.fixture(params=DRIVERS)
+async def mortal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[UnderTest]:
+    async with DRIVERS[request.param][1](tmp_path / "server") as (found, store):
+        yield UnderTest(found, store)
+
+
+@pytest.fixture
+async def queue(under_test: UnderTest) -> AsyncIterator[WorkQueue]:
+    async with under_test.drivers.process() as process:
+        yield process.work_queue
+
+
+async def take(queue: WorkQueue, limit: int = 100, *, service_id: str = SERVICE) -> list[UUID]:
+    async with asyncio.timeout(10):
+        return ids(await queue.take(service_id, uuid4(), limit))
+
+
+def ids(items: Sequence[WorkItem]) -> list[UUID]:
+    return [item.execution_id for item in items]
+
+
+async def test_an_item_comes_back_as_it_was_put(under_test: UnderTest, queue: WorkQueue) -> None:
+    [item] = await under_test.items(1)
+    await queue.put([item])
+    assert await queue.take(SERVICE, uuid4(), 10) == [item]
+
+
+async def test_every_item_is_taken_once_by_eight_takers(under_test: UnderTest) -> None:
+    items = await under_test.items(10_000)
+    async with AsyncExitStack() as stack:
+        queues = [
+            (await stack.enter_async_context(under_test.drivers.process(f"taker {number}"))).work_queue
+            for number in range(8)
+        ]
+        taking = asyncio.create_task(taken_by(queues, len(items)))
+        for start in range(0, len(items), 500):
+            await queues[0].put(items[start : start + 500])
+        assert Counter(await taking) == Counter(ids(items))
+        assert await queues[0].depth() == {}
+
+
+async def taken_by(queues: Sequence[WorkQueue], count: int) -> list[UUID]:
+    """What all of them take at the same time, until it is so many."""
+    taken: list[UUID] = []
+    enough = asyncio.Event()
+
+    async def taker(queue: WorkQueue) -> None:
+        session = uuid4()
+        while True:
+            taken.extend(ids(await queue.take(SERVICE, session, 100)))
+            if len(taken) >= count:
+                enough.set()
+
+    taking = [asyncio.create_task(taker(queue)) for queue in queues]
+    async with asyncio.timeout(60):
+        await enough.wait()
+    for task in taking:
+        task.cancel()
+    await asyncio.wait(taking)
+    return taken
+
+
+async def test_an_item_put_twice_in_one_batch_is_taken_once(under_test: UnderTest, queue: WorkQueue) -> None:
+    items = await under_test.items(3)
+    await queue.put([*items, *items])
+    assert sorted(await take(queue)) == sorted(ids(items))
+    assert await nothing_is_left(under_test, queue)
+
+
+async def test_an_item_put_again_after_it_was_taken_is_not_taken_again(under_test: UnderTest, queue: WorkQueue) -> None:
+    items = await under_test.items(3)
+    await queue.put(items)
+    assert sorted(await take(queue)) == sorted(ids(items))
+    await queue.put(items)
+    assert await nothing_is_left(under_test, queue)
+
+
+async def test_items_put_twice_are_taken_once_by_takers_at_the_same_time(under_test: UnderTest) -> None:
+    async with under_test.drivers.process("one") as one, under_test.drivers.process("other") as other:
+        for _ in range(20):
+            items = await under_test.items(250)
+            await one.work_queue.put([*items, *items[::-1]])
+            taken = await taken_by([one.work_queue, other.work_queue], len(items))
+            assert Counter(taken) == Counter(ids(items))
+        assert await nothing_is_left(under_test, one.work_queue)
+
+
+async def nothing_is_left(under_test: UnderTest, queue: WorkQueue) -> bool:
+    """Only a new item comes now: what was there before would come with it, or first."""
+    [marker] = await under_test.items(1)
+    await queue.put([marker])
+    return await take(queue) == [marker.execution_id]
+
+
+async def test_no_more_than_the_limit_is_taken_and_the_oldest_first(under_test: UnderTest, queue: WorkQueue) -> None:
+    items = await under_test.items(10)
+    await queue.put(items)
+    taken = [await take(queue, limit) for limit in (3, 4, 100)]
+    assert [sorted(each) for each in taken] == [sorted(ids(items[a:b])) for a, b in ((0, 3), (3, 7), (7, 10))]
+
+
+async def test_services_have_queues_of_their_own(under_test: UnderTest, queue: WorkQueue) -> None:
+    for service_id in ("gray", "blue"):
+        await queue.put(await under_test.items(2, service_id=service_id))
+    assert len(await take(queue, service_id="blue")) == 2
+    assert len(await take(queue, service_id="gray")) == 2
+
+
+@pytest.mark.parametrize("told_by", ["put", "announce"])
+async def test_who_waits_is_woken_at_once(under_test: UnderTest, told_by: str) -> None:
+    clock = asyncio.get_running_loop().time
+    took = []
+    async with under_test.drivers.process("taker") as taker, under_test.drivers.process("putter") as putter:
+        for item in await under_test.items(11):
+            waiting = asyncio.create_task(take(taker.work_queue))
+            began = clock()
+            await putter.work_queue.put([item])
+            if told_by == "announce":
+                putter.work_queue.announce([SERVICE])
+            assert await waiting == [item.execution_id]
+            took.append(clock() - began)
+    assert sorted(took)[5] < 0.05
+
+
+async def test_two_who_wait_in_one_process_do_not_keep_each_other_from_taking(
+    under_test: UnderTest, queue: WorkQueue
+) -> None:
+    waiting = asyncio.create_task(take(queue, service_id="gray"))
+    [item] = await under_test.items(1, service_id="blue")
+    await queue.put([item])
+    assert await take(queue, service_id="blue") == [item.execution_id]
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+
+async def test_who_stops_waiting_takes_nothing_with_it(under_test: UnderTest, queue: WorkQueue) -> None:
+    waiting = asyncio.create_task(take(queue))
+    await asyncio.wait([waiting], timeout=0.05)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    items = await under_test.items(3)
+    await queue.put(items)
+    assert sorted(await take(queue)) == sorted(ids(items))
+
+
+async def test_the_depth_is_what_waits_by_service(under_test: UnderTest, queue: WorkQueue) -> None:
+    assert await queue.depth() == {}
+    await queue.put(await under_test.items(5, service_id="gray"))
+    await queue.put(await under_test.items(2, service_id="blue"))
+    assert await queue.depth() == {"gray": 5, "blue": 2}
+    await take(queue, 3, service_id="gray")
+    await take(queue, 3, service_id="blue")
+    assert await queue.depth() == {"gray": 2}
+
+
+async def test_what_was_put_survives_the_death_of_the_server(mortal: UnderTest) -> None:
+    async with mortal.drivers.process() as process:
+        items = await mortal.items(20)
+        await process.work_queue.put(items)
+        await mortal.drivers.kill_server()
+        await mortal.drivers.start_server()
+        assert sorted(await until_served(mortal, process.work_queue)) == sorted(ids(items))
+
+
+async def test_a_dead_server_is_said_and_a_living_one_serves_again(mortal: UnderTest) -> None:
+    async with mortal.drivers.process() as process:
+        queue = process.work_queue
+        first, second = await mortal.items(1), await mortal.items(1)
+        await queue.put(first)
+        await take(queue)
+        waiting = asyncio.create_task(take(queue))
+        await mortal.drivers.kill_server()
+        for call in (queue.put(second), queue.depth(), waiting):
+            with pytest.raises(mortal.drivers.outage):
+                await call
+        await mortal.drivers.start_server()
+        await queue.put(second)
+        assert await take(queue) == ids(second)
+
+
+async def until_served(mortal: UnderTest, queue: WorkQueue) -> list[UUID]:
+    """A connection that broke is noticed by its use."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await take(queue)
+            except mortal.drivers.outage:
+                pass
