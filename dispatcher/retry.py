@@ -21,7 +21,8 @@ def may_try_again(attempt: int, max_attempts: int) -> bool:
 
 def next_due(attempt: int, now: datetime, policy: RetryPolicy, chance: float) -> datetime:
     """When the attempt after `attempt` (which counts from 1) is due; `chance` is in [0, 1)."""
-    # Bounded before it is raised to a power: 2.0 ** 2000 is an error and not a long time.
+    # Bounded before it is raised to a power, and in seconds: 2.0 ** 2000 and three billion days are errors and not
+    # long times.
     steps = min(attempt - 1, 64)
-    pause = min(policy.first * policy.factor**steps, policy.longest)
-    return now + pause * (1 + policy.jitter * (2 * chance - 1))
+    pause = min(policy.first.total_seconds() * policy.factor**steps, policy.longest.total_seconds())
+    return now + timedelta(seconds=pause * (1 + policy.jitter * (2 * chance - 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -55,7 +56,10 @@ class _Json(logging.Formatter):
         }
         if record.exc_info is not None:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        try:
+            return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # half a surrogate pair, an integer of more than 64 bits
+            return json.dumps(line, default=str, skipkeys=True)
 
 
 def _shown(value: object) -> str:
