@@ -88,7 +88,7 @@ class Engine:
     @property
     def words(self) -> str:
         """What it said last."""
-        return self.log.read_text()[-6000:]
+        return self.log.read_text()[-3000:]
 
     @property
     def pids(self) -> dict[str, list[int]]:
@@ -282,6 +282,11 @@ class Project:
         await self.engine.until(
             "SELECT EXISTS (SELECT FROM agent_session WHERE service_id = $1 AND lease_until > now())", self.service_id
         )
+
+    async def stop(self) -> None:
+        """No more agents: they finish what they hold and go."""
+        await self.engine.ask("POST", f"/services/{self.service_id}/stop")
+        self.engine.until_true(lambda: self.engine.pids["agent"] == [], "its agents are gone")
 
     async def lines(self) -> list[tuple[int, str, str | None]]:
         """Attempt, status and message of every line of the status log."""
