@@ -35,19 +35,21 @@ async def refreshed(index: Index, connection: asyncpg.Connection) -> Index:
     gone = have.keys() - wanted.keys()
     if not stale and not gone:
         return index
-    put = [live for row in await definitions.live_triggers(connection, stale) if (live := _live(row)) is not None]
+    put = [_live(row) for row in await definitions.live_triggers(connection, stale)]
     changed = index.changed(put, gone)
     log.info("triggers loaded", extra={"triggers": len(changed), "changed": len(put), "removed": len(gone)})
     return changed
 
 
-def _live(row: definitions.LiveTriggerRow) -> LiveTrigger | None:
+def _live(row: definitions.LiveTriggerRow) -> LiveTrigger:
+    actions = row.actions
     try:
         compiled = dql.compile(row.filter)
     except InvalidFilter as error:
-        # Filters are checked when a trigger is made; one that an older version let in must not stop the others.
+        # Filters are checked when a trigger is made; one that an older version let in must not stop the others. It is
+        # in the index, so that this is said once, and under no action, so that no event matches it.
         log.error("trigger left out, its filter is wrong", extra={"trigger": row.id, "reason": str(error)})
-        return None
+        actions, compiled = (), dql.compile(None)
     return LiveTrigger(
         id=row.id,
         name=row.name,
@@ -56,7 +58,7 @@ def _live(row: definitions.LiveTriggerRow) -> LiveTrigger | None:
         service_id=row.service_id,
         function_name=row.function_name,
         resource=row.resource,
-        actions=row.actions,
+        actions=actions,
         filter=compiled,
         once=row.once,
         input=row.input,

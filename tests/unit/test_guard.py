@@ -1,0 +1,89 @@
+"""What may run: loops stopped, and the one id that a match can have."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from backbone.model import causation
+from backbone.model.causation import Causation, Link
+from backbone.model.matches import LiveTrigger, Match
+from tests.support.matching import PROJECT, RECEIVED, chain, live_trigger, recorded
+from trigger_engine import guard
+from trigger_engine.guard import Limits
+
+LIMITS = Limits(max_depth=3)
+
+
+def judged(trigger: LiveTrigger, came_by: Causation | None) -> str | None:
+    """None when it may run, otherwise why not."""
+    match = Match(trigger, recorded(causation=came_by))
+    admitted, stopped = guard.judge([match], LIMITS)
+    assert len(admitted) + len(stopped) == 1
+    return stopped[0].reason if stopped else None
+
+
+def test_an_event_that_nobody_of_us_caused_may_run() -> None:
+    assert judged(live_trigger(), None) is None
+    assert judged(live_trigger(), Causation()) is None
+
+
+def test_a_trigger_in_the_chain_does_not_run_again() -> None:
+    for others in (["a"], ["x", "a"], ["a", "x"]):
+        assert judged(live_trigger("a"), chain(others)) == (
+            "trigger 'name of a' is in the chain that led to this event: it would run for ever"
+        )
+    assert judged(live_trigger("b"), chain(["a"])) is None
+
+
+def test_a_chain_ends_at_the_limit() -> None:
+    assert judged(live_trigger(), chain(["a", "b"])) is None
+    assert judged(live_trigger(), chain(["a", "b", "c"])) == "3 executions in a row led to this event; the limit is 3"
+
+
+def test_what_is_stopped_shows_the_chain_that_led_there() -> None:
+    came_by = chain(["trigger"])
+    _, [stopped] = guard.judge([Match(live_trigger(), recorded("e", causation=came_by))], LIMITS)
+    assert causation.decode(stopped.causation) == came_by
+    assert (stopped.trigger_id, stopped.event_id, stopped.project_id, stopped.entity_id) == (
+        "trigger",
+        "e",
+        PROJECT,
+        "entity",
+    )
+
+
+def test_what_is_admitted_carries_the_chain_one_link_longer() -> None:
+    came_by = chain(["first"])
+    [new], _ = guard.judge([Match(live_trigger(), recorded("e", causation=came_by))], LIMITS)
+    assert causation.decode(new.causation).chain == (
+        *came_by.chain,
+        Link(event="e", trigger="trigger", execution=str(new.id)),
+    )
+
+
+def test_the_same_match_has_the_same_id_whenever_it_is_made() -> None:
+    made = [guard.judge([Match(live_trigger(), recorded())], LIMITS)[0][0].id for _ in range(2)]
+    assert made[0] == made[1]
+
+
+def test_once_claims_the_entity_and_always_the_event() -> None:
+    def ids(once: bool) -> set[object]:
+        trigger = live_trigger(once=once)
+        admitted, _ = guard.judge([Match(trigger, recorded(str(number))) for number in range(3)], LIMITS)
+        return {new.id for new in admitted}
+
+    assert (len(ids(once=True)), len(ids(once=False))) == (1, 3)
+
+
+def test_other_triggers_have_other_ids() -> None:
+    admitted, _ = guard.judge([Match(live_trigger(name), recorded()) for name in ("a", "b")], LIMITS)
+    assert admitted[0].id != admitted[1].id
+
+
+def test_an_execution_belongs_to_the_day_on_which_its_event_was_received() -> None:
+    late = RECEIVED.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    admitted, _ = guard.judge(
+        [Match(live_trigger(), recorded(received=moment)) for moment in (late, late + timedelta(microseconds=1))],
+        LIMITS,
+    )
+    assert [new.event_day.day for new in admitted] == [4, 5]
