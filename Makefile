@@ -29,7 +29,9 @@ format: .venv/dev.done ## what `make check` can mend by itself
 	@$(BIN)/ruff format --quiet .
 
 bench: .venv/bench.done ## the figures of the README, measured side by side on this machine
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.startup
+	@$(BIN)/python -m benchmarks.tracked_path bulk single latency
+	@$(BIN)/python -m benchmarks.side_by_side --rounds 3
 
 clean: ## everything that was installed or made here
 	rm -rf .venv demo .trigger-engine

@@ -94,7 +94,11 @@ async def carried(here: Running) -> None:
 
 
 async def test_text_that_postgresql_refuses_ends_in_the_row_all_the_same(database: str, tmp_path: Path) -> None:
-    code = "def run(item, progress):\n    progress.update(message='m\\x00\\ud800')\n    raise ValueError('a\\x00b\\ud800')\n"
+    code = (
+        "def run(item, progress):\n"
+        "    progress.update(message='m\\x00\\ud800')\n"
+        "    raise ValueError('a\\x00b\\ud800')\n"
+    )
     async with running(database, tmp_path, code) as here:
         await here.publish(here.event("1"))
         (execution,) = await here.until_ended(1)
