@@ -18,7 +18,6 @@ from agent.functions import Loaded
 from agent.process import ModuleSpec
 from agent.run import Rules
 from backbone.kit.loops import Health
-from backbone.kit.settings import Settings
 from backbone.model import ids
 from backbone.model.definitions import Module, Runtime, Service
 from backbone.model.events import Event
@@ -28,6 +27,7 @@ from backbone.store import definitions
 from dispatcher import service as dispatcher_service
 from dispatcher.retry import RetryPolicy
 from launcher import embedded
+from launcher.settings import Settings
 from trigger_engine import guard
 from trigger_engine import service as engine_service
 
