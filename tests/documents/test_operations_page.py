@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -119,7 +120,7 @@ async def test_a_dump_is_repaired_so_that_what_was_not_read_is_read_and_what_com
         await connection.execute(REPAIR)
         await log.append([event(project_id, 5)])
         read: list[str] = []
-        async with aclosing(log.read(2)) as batches:
+        async with asyncio.timeout(20), aclosing(log.read(2)) as batches:
             async for batch in batches:
                 read += [recorded.event.id for recorded in batch.records]
                 await batch.commit()
