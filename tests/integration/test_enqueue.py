@@ -1,0 +1,138 @@
+"""What waits for its time goes to the queue when it has come, and none of it is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+
+from backbone.drivers.work_queue.postgres import PostgresWorkQueue
+from backbone.model import ids
+from backbone.ports import WorkQueue
+from dispatcher import enqueue
+from tests.support.running import Running, running
+
+
+class Elsewhere(PostgresWorkQueue):
+    """A queue that confirms what it was given, as one in another server does."""
+
+    transactional = False
+
+
+@pytest.fixture
+async def here(database: str, tmp_path: Path) -> AsyncIterator[Running]:
+    async with running(database, tmp_path, "", triggers=(), roles=()) as here:
+        yield here
+
+
+@pytest.fixture(params=["in the store", "elsewhere"])
+async def queue(request: pytest.FixtureRequest, here: Running) -> AsyncIterator[WorkQueue]:
+    kind = PostgresWorkQueue if request.param == "in the store" else Elsewhere
+    queue = kind(here.parts.database, here.parts.wakeups)
+    yield queue
+    await queue.close()
+
+
+@asynccontextmanager
+async def enqueueing(here: Running, queue: WorkQueue) -> AsyncIterator[None]:
+    task = asyncio.create_task(enqueue.run(here.parts.database, queue, here.parts.wakeups))
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def created(here: Running, dues: Sequence[timedelta]) -> list[UUID]:
+    """Executions that are due so long from now."""
+    now = datetime.now(UTC)
+    executions = [ids.manual_execution_id(now + timedelta(milliseconds=number)) for number in range(len(dues))]
+    await here.rows(
+        "WITH made AS (INSERT INTO execution (id, project_id, service_id, function_name, status, max_attempts, creator)"
+        " SELECT id, $2::uuid, $3, 'run', 'created', 3, 'test' FROM unnest($1::uuid[]) AS id)"
+        " INSERT INTO pending SELECT id, 1, now() + due FROM unnest($1::uuid[], $4::interval[]) AS p (id, due)",
+        executions,
+        here.project_id,
+        here.service.id,
+        dues,
+    )
+    return executions
+
+
+async def until_queued(here: Running, count: int) -> None:
+    await here.until("SELECT count(*) = $1 FROM execution WHERE status = 'queued'", count)
+
+
+async def taken(here: Running, queue: WorkQueue) -> list[UUID]:
+    async with asyncio.timeout(10):
+        return [item.execution_id for item in await queue.take(here.service.id, uuid4(), 5000)]
+
+
+async def test_what_is_due_is_queued_and_can_be_taken(here: Running, queue: WorkQueue) -> None:
+    executions = await created(here, [timedelta()] * 1200)
+    async with enqueueing(here, queue):
+        await until_queued(here, 1200)
+        assert sorted(await taken(here, queue)) == sorted(executions)
+    assert await here.rows("SELECT FROM pending") == []
+
+
+async def test_each_is_queued_when_its_time_has_come_and_not_before(here: Running, queue: WorkQueue) -> None:
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    first, second, _ = await created(here, [timedelta(), timedelta(milliseconds=300), timedelta(hours=1)])
+    async with enqueueing(here, queue):
+        await until_queued(here, 1)
+        assert await taken(here, queue) == [first]
+        assert await taken(here, queue) == [second]
+        # Not with the next look by itself, a second later.
+        assert 0.3 <= clock() - began < 0.9
+    assert len(await here.rows("SELECT FROM pending")) == 1
+
+
+async def test_who_is_told_does_not_wait_for_the_next_look(here: Running, queue: WorkQueue) -> None:
+    clock = asyncio.get_running_loop().time
+    async with enqueueing(here, queue):
+        await created(here, [timedelta()])
+        here.parts.wakeups.wake([enqueue.CHANNEL])
+        await until_queued(here, 1)
+        took = []
+        for count in range(2, 7):
+            await created(here, [timedelta()])
+            began = clock()
+            here.parts.wakeups.wake([enqueue.CHANNEL])
+            await until_queued(here, count)
+            took.append(clock() - began)
+    assert sorted(took)[2] < 0.1
+
+
+async def test_what_was_put_and_never_confirmed_is_put_again_and_taken_once(here: Running) -> None:
+    queue = Elsewhere(here.parts.database, here.parts.wakeups)
+    executions = await created(here, [timedelta()] * 10)
+    await here.rows("CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'crash'; END$$")
+    await here.rows("CREATE TRIGGER crash BEFORE DELETE ON pending EXECUTE FUNCTION crash()")
+    with pytest.raises(asyncpg.RaiseError, match="crash"):
+        await enqueue.run(here.parts.database, queue, here.parts.wakeups)
+    assert await queue.depth() == {here.service.id: 10}
+    await here.rows("DROP TRIGGER crash ON pending")
+    async with enqueueing(here, queue):
+        await until_queued(here, 10)
+    assert await queue.depth() == {here.service.id: 20}
+    assert sorted(await taken(here, queue)) == sorted(executions)
+    await queue.close()
+
+
+async def test_an_execution_that_was_ended_meanwhile_is_not_queued(here: Running, queue: WorkQueue) -> None:
+    ended, waits = await created(here, [timedelta()] * 2)
+    await here.rows("UPDATE execution SET status = 'terminated' WHERE id = $1", ended)
+    async with enqueueing(here, queue):
+        await until_queued(here, 1)
+        assert await taken(here, queue) == [waits]
+    assert await here.rows("SELECT FROM pending") == []
+    assert (await here.rows("SELECT status FROM execution WHERE id = $1", ended))[0]["status"] == "terminated"
