@@ -6,8 +6,8 @@
 
 Ours is everything: HTTP, filters, claims, a function in a process of its own. Theirs is adding a job by their library
 and running it in the worker itself. Their time ends when the last job ran, ours when the last execution is settled.
-Between its turns our engine stays up; what it uses then is told. Peers that are not installed are left out: see
-requirements.txt. River (Go) and graphile-worker (Node) are not run here; README.md has figures of them.
+Between its turns our engine stays up; what it uses then is told. Peers that are not there are left out: README.md says
+how they come.
 
 Examples:
   python -m benchmarks.side_by_side --rounds 5
@@ -29,23 +29,31 @@ from benchmarks import engine, showing
 from benchmarks.engine import Engine
 from benchmarks.load import Plan
 from benchmarks.measuring import measure
+from benchmarks.peers import foreign, in_python
 
 OURS = "trigger-engine"
-PEERS = ("pgqueuer", "procrastinate", "dbos")
 
 # Who takes part, and with what part of --jobs: each run takes a few seconds.
-BULK = {OURS: 1.0, "pgqueuer": 0.5, "procrastinate": 0.03}
-SINGLE = {OURS: 0.5, "pgqueuer": 0.1, "procrastinate": 0.03, "dbos": 0.03}
-LATENCY = (OURS, "procrastinate", "pgqueuer", "dbos")
+BULK = {OURS: 1.0, "pgqueuer": 0.5, "procrastinate": 0.03, "river": 0.5, "graphile_worker": 0.5}
+SINGLE = {
+    OURS: 0.5,
+    "pgqueuer": 0.1,
+    "procrastinate": 0.03,
+    "dbos": 0.03,
+    "river": 0.2,
+    "graphile_worker": 0.1,
+}
+LATENCY = dict.fromkeys((OURS, "procrastinate", "pgqueuer", "dbos", "river", "graphile_worker"), 1.0)
 RATE = 100
 
-ASKED = (
-    ("bulk: times Procrastinate's rate", "bulk", "rate", "procrastinate", 10.0),
-    ("bulk: times PgQueuer's rate", "bulk", "rate", "pgqueuer", 1.0),
-    ("single: times PgQueuer's rate", "single", "rate", "pgqueuer", 3.0),
-    ("latency p50: Procrastinate's over ours", "latency", "p50", "procrastinate", 1.0),
-    ("latency p99: Procrastinate's over ours", "latency", "p99", "procrastinate", 1.0),
-)
+# How often at least ours is to be as good as theirs.
+ASKED = {
+    ("bulk", "rate", "procrastinate"): 10.0,
+    ("bulk", "rate", "pgqueuer"): 1.0,
+    ("single", "rate", "pgqueuer"): 3.0,
+    ("latency", "p50", "procrastinate"): 1.0,
+    ("latency", "p99", "procrastinate"): 1.0,
+}
 
 
 @dataclass(slots=True)
@@ -63,21 +71,22 @@ class Contest:
     def median(self, how: str, who: str, figure: str) -> float:
         return statistics.median(run[figure] for run in self.runs[how][who])
 
-    def ratios(self) -> dict[str, tuple[float, float]]:
-        """Name, ours and theirs as a ratio that is good when large, and what is asked for."""
+    def ratios(self) -> dict[tuple[str, str, str], float]:
+        """How many times as good as theirs ours is: more a second, or less time."""
         found = {}
-        for name, how, figure, peer, asked in ASKED:
-            if peer in self.runs.get(how, {}):
-                ours, theirs = self.median(how, OURS, figure), self.median(how, peer, figure)
-                found[name] = (ours / theirs if figure == "rate" else theirs / ours, asked)
+        for how, of in self.runs.items():
+            for who in of:
+                for figure in ("p50", "p99") if how == "latency" else ("rate",):
+                    ours, theirs = self.median(how, OURS, figure), self.median(how, who, figure)
+                    if who != OURS:
+                        found[how, figure, who] = ours / theirs if figure == "rate" else theirs / ours
         return found
 
 
 async def contest(rounds: int, jobs: int, seconds: float, concurrency: int, python: str) -> Contest:
-    there = [peer for peer in PEERS if await _is_installed(python, peer)]
-    for peer in PEERS:
-        if peer not in there:
-            print(f"{peer} is left out: {python} has it not; see benchmarks/requirements.txt", file=sys.stderr)
+    there = [peer for peer in (*in_python.PEERS, *foreign.COMMANDS) if await _is_there(python, peer)]
+    for peer in {*in_python.PEERS, *foreign.COMMANDS}.difference(there):
+        print(f"{peer} is left out: it is not there, see benchmarks/README.md", file=sys.stderr)
     found = Contest()
     async with engine.running(concurrency) as here:
         await measure(here, Plan(run="warm", events=2000, per_request=20))
@@ -93,7 +102,7 @@ async def contest(rounds: int, jobs: int, seconds: float, concurrency: int, pyth
 
 
 def _turns(there: list[str]) -> list[tuple[str, str, float]]:
-    ways = {"bulk": BULK, "single": SINGLE, "latency": dict.fromkeys(LATENCY, 1.0)}
+    ways = {"bulk": BULK, "single": SINGLE, "latency": LATENCY}
     return [(how, who, share) for how, of in ways.items() for who, share in of.items() if who in (OURS, *there)]
 
 
@@ -130,7 +139,9 @@ async def _used(here: Engine) -> float:
     return sum(use.cpu for name, use in (await here.processes()).items() if name in mine)
 
 
-async def _is_installed(python: str, peer: str) -> bool:
+async def _is_there(python: str, peer: str) -> bool:
+    if peer in foreign.COMMANDS:
+        return foreign.is_made(peer)
     process = await asyncio.create_subprocess_exec(
         *[python, "-c", f"import {peer}, asyncpg, uvloop"], stderr=asyncio.subprocess.DEVNULL
     )
@@ -145,11 +156,12 @@ def show(found: Contest) -> None:
         for who, runs in of.items()
     ]
     print("\n" + showing.table(("MEDIANS", "who", "runs", "a second", "p50 ms", "p99 ms", "max ms"), rows))
-    asked = [
-        (name, f"{ratio:.2f}", f"{least:g}", "holds" if ratio >= least else "missed")
-        for name, (ratio, least) in found.ratios().items()
-    ]
-    print("\n" + showing.table(("RATIOS", "is", "asked", ""), asked))
+    compared = []
+    for (how, figure, who), ratio in found.ratios().items():
+        least = ASKED.get((how, figure, who))
+        verdict = "" if least is None else "holds" if ratio >= least else "missed"
+        compared.append((f"{how} {figure}, {who}", f"{ratio:.2f}", "" if least is None else f"{least:g}", verdict))
+    print("\n" + showing.table(("TIMES AS GOOD AS", "is", "asked", ""), compared))
     if found.idling:
         print(f"\nDuring their turns our engine used {statistics.median(found.idling) * 100:.1f} % of one processor.")
 
@@ -172,7 +184,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = asyncio.run(contest(given.rounds, given.jobs, given.seconds, given.concurrency, given.peers_python))
     if given.json:
-        ratios = {name: {"is": ratio, "asked": asked} for name, (ratio, asked) in found.ratios().items()}
+        ratios = {" ".join(what): {"is": ratio, "asked": ASKED.get(what)} for what, ratio in found.ratios().items()}
         print(json.dumps({"runs": found.runs, "ratios": ratios, "idling": found.idling}, indent=2))
     else:
         show(found)

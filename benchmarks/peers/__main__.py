@@ -4,8 +4,8 @@
   single   one job a call, by 16 callers
   latency  one job a call, 100 a second, whatever became of those before
 
-The worker is a process of its own, as the producer is. The time ends when the last job ran. It is asserted that each
-job ran once and is recorded as finished.
+The worker is a process of its own, as the producer is. The time is from the first job's adding until the last one ran.
+It is asserted that each job ran once and is recorded as finished.
 
 Example:
   python -m benchmarks.peers procrastinate latency --dsn postgresql://postgres@127.0.0.1/postgres --jobs 1000
@@ -17,8 +17,6 @@ import argparse
 import asyncio
 import json
 import signal
-import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,69 +25,33 @@ from urllib.parse import urlsplit
 import asyncpg
 import uvloop
 
-from benchmarks import load
-from benchmarks.peers.contract import Add, Item, peer
+from benchmarks.peers import foreign, in_python
 
-PEERS = ("pgqueuer", "procrastinate", "dbos")
-BATCH = {"bulk": 500, "single": 1, "latency": 1}
-CALLERS = {"bulk": 4, "single": 16, "latency": 16}
-RATE = 100
 PATIENCE = 120.0
 
 
 async def run(name: str, how: str, dsn: str, jobs: int) -> dict[str, Any]:
-    warm_up = min(jobs, 1000)
+    warm_up, peer = min(jobs, 1000), foreign if name in foreign.COMMANDS else in_python
     async with _own_database(dsn, name) as own:
-        await peer(name).install(own)
+        await peer.install(name, own)
         worker = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "benchmarks.peers.worker", name, "--dsn", own],
-            *["--warm-up", str(warm_up), "--jobs", str(jobs)],
-            stdout=asyncio.subprocess.PIPE,
+            *peer.worker(name, own, warm_up, jobs), stdout=asyncio.subprocess.PIPE
         )
         try:
-            async with asyncio.timeout(PATIENCE), peer(name).producer(own, CALLERS[how]) as add:
-                await _add_as_fast_as_taken(add, how, range(-warm_up, 0))
+            async with asyncio.timeout(PATIENCE):
+                await peer.produce(name, own, "bulk", range(-warm_up, 0))
                 await _said(worker)
                 await _quiet(own)
-                began = time.time()
-                if how == "latency":
-                    await _add_in_time(add, range(jobs))
-                else:
-                    await _add_as_fast_as_taken(add, how, range(jobs))
-                ran = await _said(worker)
+                await peer.produce(name, own, how, range(jobs))
+                figures = await _said(worker)
                 await worker.wait()
         finally:
             if worker.returncode is None:
                 worker.kill()
                 await worker.wait()
-        finished = await _fetchval(own, peer(name).FINISHED)
+        finished = await _fetchval(own, peer.finished(name, jobs + warm_up))
         assert finished == jobs + warm_up, f"{finished} jobs are recorded as finished, of {jobs + warm_up}"
-    seconds = ran.pop("ended") - began
-    return {"peer": name, "how": how, "jobs": jobs, "seconds": seconds, "rate": jobs / seconds, **ran}
-
-
-async def _add_as_fast_as_taken(add: Add, how: str, numbers: range) -> None:
-    batches = iter([numbers[at : at + BATCH[how]] for at in range(0, len(numbers), BATCH[how])])
-
-    async def call() -> None:
-        for batch in batches:
-            await add([_item(number) for number in batch])
-
-    await asyncio.gather(*[call() for _ in range(CALLERS[how])])
-
-
-async def _add_in_time(add: Add, numbers: range) -> None:
-    """Each when it is due, whatever became of those before."""
-    clock = asyncio.get_running_loop().time
-    began = clock()
-    async with asyncio.TaskGroup() as calls:
-        for number in numbers:
-            await asyncio.sleep(max(0.0, began + number / RATE - clock()))
-            calls.create_task(add([_item(number)]))
-
-
-def _item(number: int) -> Item:
-    return {"number": number, "sent": time.time(), "note": "x" * (load.EVENT_BYTES - 60)}
+    return {"peer": name, "how": how, "jobs": jobs, "rate": jobs / figures["seconds"], **figures}
 
 
 async def _said(worker: asyncio.subprocess.Process) -> dict[str, Any]:
@@ -136,8 +98,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("peer", choices=PEERS)
-    parser.add_argument("how", choices=BATCH)
+    parser.add_argument("peer", choices=(*in_python.PEERS, *foreign.COMMANDS))
+    parser.add_argument("how", choices=in_python.BATCH)
     parser.add_argument("--dsn", required=True, help="of a PostgreSQL server, as a user who may create databases")
     parser.add_argument("--jobs", type=int, default=5000)
     given = parser.parse_args()

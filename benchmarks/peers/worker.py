@@ -1,6 +1,7 @@
-"""A peer's worker process: runs warm-up and jobs, says when the first were done and how long each of the others waited.
+"""The worker process of a peer in Python, started by `python -m benchmarks.peers`.
 
-Started by `python -m benchmarks.peers`. Jobs with a negative number are the warm-up.
+Jobs with a negative number are the warm-up. Says "{}" after it and, when all have run, how long that took from the
+first job's adding and how long they waited.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
 import threading
 import time
@@ -28,6 +30,7 @@ class Ran:
         self._lock = threading.Lock()
         self._numbers: set[int] = set()
         self.delays: list[float] = []
+        self.began = math.inf
         self.ended = 0.0
 
     def __call__(self, item: Item) -> None:
@@ -38,6 +41,7 @@ class Ran:
             self._numbers.add(number)
             if number >= 0:
                 self.delays.append((now - item["sent"]) * 1000)
+                self.began = min(self.began, item["sent"])
             if len(self._numbers) == self._warm_up:
                 print("{}", flush=True)
             if len(self.delays) == self._jobs:
@@ -51,7 +55,7 @@ async def work(name: str, dsn: str, warm_up: int, jobs: int) -> None:
     await peer(name).work(dsn, ran, over)
     delays = sorted(ran.delays)
     figures = {"p50": delays[jobs // 2], "p99": delays[jobs * 99 // 100], "max": delays[-1]}
-    print(json.dumps({"ended": ran.ended, "cpu": time.process_time(), **figures}), flush=True)
+    print(json.dumps({"seconds": ran.ended - ran.began, **figures}), flush=True)
 
 
 def main() -> None:
