@@ -16,16 +16,16 @@ PATIENCE = 20.0
 SLOWEST = 200
 """Events a second below which nobody wants to wait for the end."""
 
-# Asked when the timing is over. Ids of a run lie between its name and its name with a tilde.
+# Asked when the timing is over. The ids of a run are its name, a hyphen and digits.
 COUNTED = """
-    SELECT (SELECT count(*) FROM event WHERE id > $1 AND id < $1 || '~') AS events,
+    SELECT (SELECT count(*) FROM event WHERE id > $1 || '-' AND id < $1 || '-~') AS events,
            count(*) AS executions, count(DISTINCT event_id) AS of_events,
            count(*) FILTER (WHERE status = 'success' AND attempt = 1) AS successes
-    FROM execution WHERE event_id > $1 AND event_id < $1 || '~'
+    FROM execution WHERE event_id > $1 || '-' AND event_id < $1 || '-~'
 """
 DELAYS = """
     SELECT percentile_disc(ARRAY[0.5, 0.99, 1]) WITHIN GROUP (ORDER BY convert_from(output, 'UTF8')::float8 * 1000)
-    FROM execution WHERE event_id > $1 AND event_id < $1 || '~'
+    FROM execution WHERE event_id > $1 || '-' AND event_id < $1 || '-~'
 """
 
 

@@ -71,8 +71,9 @@ async def _run_all(
     modes: list[str], sizes: Sizes, concurrency: int, environment: Mapping[str, str], runs: dict[str, list[Run]]
 ) -> None:
     async with engine.running(concurrency, environment) as here:
-        await measure(here, Plan(run="warm", events=sizes.warm_up // 20 * 20, per_request=20))
-        await measure(here, Plan(run="warm1", events=sizes.warm_up // 20))
+        requests = max(1, sizes.warm_up // 20)
+        await measure(here, Plan(run="warm", events=requests * 20, per_request=20))
+        await measure(here, Plan(run="warm1", events=requests))
         for number, mode in enumerate(modes):
             if mode == "flat":
                 await _flat(here, sizes, number, runs)
