@@ -22,6 +22,7 @@ from agent.run import Executions
 from backbone.kit import metrics
 from backbone.kit.loops import Health, keep
 from backbone.kit.pace import Pace
+from backbone.model.messages import WorkItem
 from backbone.ports import Reports, WorkQueue
 
 
@@ -140,14 +141,22 @@ async def _take(session: UUID, service_id: str, work_queue: WorkQueue, execution
             await executions.room.wait()
             continue
         items = await work_queue.take(service_id, session, min(executions.free, TAKE_AT_MOST))
+        taken = datetime.now(UTC)
         await executions.until_usable()
         for item in items:
             executions.begin(item)
-        metrics.executions_taken.inc(len(items))
-        now = datetime.now(UTC).timestamp()
-        metrics.observe(metrics.queue_age, [now - (item.execution_id.int >> 80) / 1000 for item in items])
+        _count(items, taken)
         if len(items) < TAKE_AT_MOST:
             await pace.turn()
+
+
+def _count(items: Sequence[WorkItem], taken: datetime) -> None:
+    """Of first attempts alone: what is tried again waited on purpose."""
+    now = datetime.now(UTC)
+    first = [item.recorded_at for item in items if item.attempt == 1]
+    metrics.executions_taken.inc(len(items))
+    metrics.observe(metrics.queue_age, [(taken - recorded).total_seconds() for recorded in first])
+    metrics.observe(metrics.recorded_to_started, [(now - recorded).total_seconds() for recorded in first])
 
 
 async def _beat(session: UUID, service_id: str, lease: timedelta, reports: Reports, executions: Executions) -> None:

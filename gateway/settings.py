@@ -12,7 +12,7 @@ from backbone.model.resources import Catalog
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     host: str = "127.0.0.1"
-    port: int = 8420  #: 0 takes a free one
+    port: int = 8900  #: 0 takes a free one
     token: str | None = None  #: what callers send as `Authorization: Bearer …`; a must beyond loopback
     catalog: Catalog = field(default_factory=Catalog)  #: the resources that events and triggers may name
     default_project: str = "default"  #: of events and packages that name none

@@ -181,7 +181,8 @@ def die_with_parent() -> None:
 def main() -> None:
     die_with_parent()
     role, *rest = sys.argv[1:]
-    logs.configure(role, form=os.environ.get("TRIGGER_ENGINE_LOG_FORMAT", "text"))  # type: ignore[arg-type]
+    settings = from_environment()
+    logs.configure(role, form=settings.log_format, level=settings.log_level)
     if role == "agent":
         sys.exit(uvloop.run(run_agent(rest[0])))
     uvloop.run(run(role))

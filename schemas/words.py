@@ -186,6 +186,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "service_id": _("Whose function it is."),
         "project_id": _("A UUID."),
         "function_name": _("The function to run."),
+        "recorded_at": _("When the execution was written down."),
         "input": _("A JSON object: the arguments."),
         "trigger_id": _("null: a person asked for it."),
         "event_id": _("The event that matched."),

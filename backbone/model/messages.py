@@ -24,6 +24,7 @@ class WorkItem(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     service_id: str
     project_id: str
     function_name: str
+    recorded_at: datetime
     input: bytes = b"{}"  #: JSON object of arguments
     trigger_id: str | None = None
     event_id: str | None = None

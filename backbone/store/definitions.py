@@ -186,7 +186,7 @@ async def services(connection: Connection, project_id: str | None = None, name: 
 
 
 async def delete_service(connection: Connection, service_id: str) -> None:
-    """Its triggers go with it."""
+    """Its triggers go with it, and what waits for it is canceled."""
     if await connection.fetchval(sql("definition/delete service"), service_id) is None:
         raise NotFound("service", service_id)
 

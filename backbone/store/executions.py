@@ -119,8 +119,8 @@ async def append_logs(connection: asyncpg.Connection, chunks: Sequence[Logged]) 
 
 
 def work_item(row: asyncpg.Record) -> WorkItem:
-    (execution_id, attempt, max_attempts, service_id, project_id, function_name, input_, trigger_id, event_id,
-     resource, action, causation, entity, occurred, actor) = row  # fmt: skip
+    (execution_id, attempt, max_attempts, service_id, project_id, function_name, recorded_at, input_, trigger_id,
+     event_id, resource, action, causation, entity, occurred, actor) = row  # fmt: skip
     return WorkItem(
         execution_id=execution_id,
         attempt=attempt,
@@ -128,6 +128,7 @@ def work_item(row: asyncpg.Record) -> WorkItem:
         service_id=service_id,
         project_id=str(project_id),
         function_name=function_name,
+        recorded_at=recorded_at,
         input=input_ or b"{}",
         trigger_id=trigger_id,
         event_id=event_id,

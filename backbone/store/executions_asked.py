@@ -35,18 +35,20 @@ async def create(
 
 
 async def rerun(pool: asyncpg.Pool, execution_id: UUID) -> None:
-    """The same id goes round again. Raises NotFound, and NotInState when it has not ended."""
+    """The same id goes round again. Raises NotFound, and NotInState when it has not ended or its service is gone."""
     async with pool.acquire() as connection, connection.transaction():
-        status, max_attempts = await _locked(connection, execution_id)
+        status, max_attempts, has_service = await _locked(connection, execution_id)
         if status not in ENDED:
             raise NotInState(f"execution {execution_id}", status.value, "only one that has ended can be run again")
+        if not has_service:
+            raise NotInState(f"the service of execution {execution_id}", "deleted", "there is nothing to run it")
         await connection.execute(sql("execution/rerun"), execution_id, max_attempts)
 
 
 async def terminate(pool: asyncpg.Pool, execution_id: UUID, reason: str) -> None:
     """What runs is told to end; what only waits ends now. Raises NotFound, and NotInState when it has ended."""
     async with pool.acquire() as connection, connection.transaction():
-        status, _ = await _locked(connection, execution_id)
+        status, _, _ = await _locked(connection, execution_id)
         if status in ENDED:
             raise NotInState(f"execution {execution_id}", status.value, "it has ended already")
         await connection.execute(sql("execution/ask to terminate"), execution_id)
@@ -63,7 +65,7 @@ async def note_progress(
 ) -> None:
     """Raises NotFound, and NotInState when it has ended."""
     async with pool.acquire() as connection, connection.transaction():
-        now, _ = await _locked(connection, execution_id)
+        now, _, _ = await _locked(connection, execution_id)
         if now in ENDED:
             raise NotInState(f"execution {execution_id}", now.value, "its progress is over")
         attempt = await connection.fetchval(sql("execution/progress"), execution_id, percent, message, output)
@@ -81,9 +83,9 @@ async def note_progress(
         await executions.append_status(connection, [line])
 
 
-async def _locked(connection: asyncpg.Connection, execution_id: UUID) -> tuple[ExecutionStatus, int]:
-    """The status, which stays until the transaction ends, and how often its service tries."""
+async def _locked(connection: asyncpg.Connection, execution_id: UUID) -> tuple[ExecutionStatus, int, bool]:
+    """The status, which stays until the transaction ends, how often its service tries, and whether it has one."""
     row = await connection.fetchrow(sql("asked/lock"), execution_id)
     if row is None:
         raise NotFound("execution", str(execution_id))
-    return ExecutionStatus(row["status"]), row["max_attempts"]
+    return ExecutionStatus(row["status"]), row["max_attempts"], row["has_service"]

@@ -9,6 +9,7 @@ import msgspec
 
 from backbone.model import causation
 from backbone.model.resources import ExecutionMode
+from backbone.store import definitions
 from tests.support.running import Running, running
 
 ECHO = "def run(item):\n    return {'seen': item['id']}\n"
@@ -104,3 +105,13 @@ async def test_text_that_postgresql_refuses_ends_in_the_row_all_the_same(databas
         (execution,) = await here.until_ended(1)
         assert execution["status"] == "failed"
         assert execution["message"] == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
+
+
+async def test_what_waits_for_a_deleted_service_is_canceled(database: str, tmp_path: Path) -> None:
+    async with running(database, tmp_path, ECHO, roles=["engine"]) as here:
+        await here.publish(here.event("1"), here.event("2"))
+        await here.until("SELECT count(*) = 2 FROM queue")
+        await definitions.delete_service(here.parts.database.pool, here.service.id)
+        executions = await here.until_ended(2)
+        assert {execution["status"] for execution in executions} == {"canceled"}
+        assert await here.rows("SELECT execution_id FROM queue UNION ALL SELECT execution_id FROM pending") == []

@@ -154,11 +154,12 @@ async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> li
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
-            "INSERT INTO execution (id, project_id, service_id, function_name, status, max_attempts, creator)"
-            " SELECT id, $2::uuid, $3, 'run', 'queued', 3, 'test' FROM unnest($1::uuid[]) AS id",
+            "INSERT INTO execution (id, project_id, service_id, function_name, status, max_attempts, creator, created_at)"
+            " SELECT id, $2::uuid, $3, 'run', 'queued', 3, 'test', $4 FROM unnest($1::uuid[]) AS id",
             executions,
             PROJECT,
             service_id,
+            now,
         )
     finally:
         await connection.close()
@@ -170,6 +171,7 @@ async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> li
             service_id=service_id,
             project_id=PROJECT,
             function_name="run",
+            recorded_at=now,
         )
         for execution_id in executions
     ]

@@ -33,6 +33,7 @@ def test_a_work_item_survives_and_documents_stay_bytes(input: bytes, entity: byt
         service_id="s",
         project_id="p",
         function_name="run",
+        recorded_at=NOW,
         input=input,
         entity=entity,
         actor=actor,
@@ -53,10 +54,18 @@ def test_a_time_arrives_as_the_same_moment_in_utc() -> None:
 
 
 def test_both_are_arrays_so_a_newer_reader_takes_an_older_item() -> None:
-    item = WorkItem(execution_id=ID, attempt=1, max_attempts=3, service_id="s", project_id="p", function_name="run")
+    item = WorkItem(
+        execution_id=ID,
+        attempt=1,
+        max_attempts=3,
+        service_id="s",
+        project_id="p",
+        function_name="run",
+        recorded_at=NOW,
+    )
     fields = msgspec.msgpack.decode(messages.encode_work_item(item))
     assert fields[:6] == [str(ID), 1, 3, "s", "p", "run"]
-    assert messages.decode_work_item(msgspec.msgpack.encode(fields[:6])) == item
+    assert messages.decode_work_item(msgspec.msgpack.encode(fields[:7])) == item
     assert messages.decode_work_item(msgspec.msgpack.encode([*fields, "of a later release"])) == item
 
 

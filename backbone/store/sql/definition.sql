@@ -132,9 +132,38 @@ WHERE ($1::uuid IS NULL OR project_id = $1)
 ORDER BY id
 
 -- name: delete service
-DELETE FROM service
-WHERE id = $1
-RETURNING id
+-- What waits for it would wait for ever, and keep its day from being pruned.
+WITH deleted AS (
+    DELETE FROM service
+    WHERE id = $1
+    RETURNING id
+),
+canceled AS (
+    UPDATE execution
+    SET status = 'canceled',
+        finished_at = now(),
+        message = 'its service was deleted'
+    FROM deleted
+    WHERE execution.service_id = deleted.id
+      AND execution.status IN ('created', 'queued')
+    RETURNING execution.id, execution.attempt
+),
+forgotten AS (
+    DELETE FROM pending
+    WHERE execution_id = ANY (ARRAY (SELECT id FROM canceled))
+),
+taken_back AS (
+    DELETE FROM queue
+    WHERE service_id = $1
+),
+logged AS (
+    INSERT INTO status_log (execution_id, attempt, number, at, status, message)
+    SELECT id, attempt, 999999999, now(), 'canceled', 'its service was deleted'
+    FROM canceled
+    ON CONFLICT (execution_id, attempt, number) DO NOTHING
+)
+SELECT id
+FROM deleted
 
 -- name: make trigger
 INSERT INTO trigger (id, project_id, service_id, name, function_name, resource, actions, filter, mode, input, active, creator)

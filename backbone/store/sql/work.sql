@@ -40,7 +40,7 @@ leased AS (
     FROM startable
 )
 SELECT startable.id, startable.attempt, startable.max_attempts, startable.service_id, startable.project_id,
-       startable.function_name, startable.input, startable.trigger_id, startable.event_id, startable.resource,
+       startable.function_name, startable.created_at, startable.input, startable.trigger_id, startable.event_id, startable.resource,
        startable.action, startable.causation, event.entity, event.occurred, event.actor
 FROM startable
 LEFT JOIN LATERAL (
@@ -63,7 +63,7 @@ GROUP BY service_id
 -- name: due
 -- What is to be put in the queue now, oldest first; it stays until it is confirmed.
 SELECT pending.execution_id, pending.attempt, execution.max_attempts, execution.service_id, execution.project_id,
-       execution.function_name, execution.input, execution.trigger_id, execution.event_id, execution.resource,
+       execution.function_name, execution.created_at, execution.input, execution.trigger_id, execution.event_id, execution.resource,
        execution.action, execution.causation, event.entity, event.occurred, event.actor
 FROM (
     SELECT execution_id, attempt, due
