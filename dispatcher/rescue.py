@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 class ExpiredLease:
     execution_id: UUID
     attempt: int
-    status: ExecutionStatus | None  #: None: the execution is gone
+    status: ExecutionStatus | None  #: None: the execution is gone, or goes on with another attempt
     max_attempts: int
     on_reset: str
 

@@ -160,7 +160,7 @@ WHERE id = $1
 SELECT lease.execution_id, lease.attempt, execution.status, execution.max_attempts, execution.service_id,
        coalesce(service.on_reset, 'failed') AS on_reset
 FROM lease
-LEFT JOIN execution ON execution.id = lease.execution_id
+LEFT JOIN execution ON execution.id = lease.execution_id AND execution.attempt = lease.attempt
 LEFT JOIN service ON service.id = execution.service_id
 LEFT JOIN agent_session ON agent_session.id = lease.session_id
 WHERE coalesce(agent_session.lease_until, lease.taken_at + $1::interval) < now()
