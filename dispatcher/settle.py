@@ -25,6 +25,7 @@ from backbone.model.states import ENDED, ExecutionStatus
 from backbone.ports import Reports
 from backbone.store import executions
 from backbone.store.database import Database
+from backbone.store.queries import sql
 from backbone.store.wakeups import Wakeups
 from dispatcher import enqueue, retry
 from dispatcher.retry import RetryPolicy
@@ -184,11 +185,20 @@ async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: Re
         async for batch in batches:
             outcome = decide(batch.reports, policy, datetime.now(UTC), random.random)
             moved = await write(connection, outcome)
+            if len(moved) < len(outcome.settlements):
+                await _release(connection, outcome, moved)
             await batch.acknowledge()
             _count(outcome, moved)
             if any(settlement.due is not None for settlement in outcome.settlements.values()):
                 wakeups.wake([enqueue.CHANNEL])
             await pace.turn()
+
+
+async def _release(connection: asyncpg.Connection, outcome: Outcome, moved: Sequence[tuple[UUID, str]]) -> None:
+    """Who says that an attempt has ended holds nothing of it any more, also where it had been ended by somebody else."""
+    left = outcome.settlements.keys() - {execution_id for execution_id, _ in moved}
+    ended = [one for one in outcome.settlements.values() if one.id in left and one.ended_as is not None]
+    await connection.execute(sql("work/drop leases"), [one.id for one in ended], [one.attempt for one in ended])
 
 
 def _count(outcome: Outcome, moved: Sequence[tuple[UUID, str]]) -> None:

@@ -47,7 +47,6 @@ FROM recorded
 
 -- name: settle
 -- Each row says the state it expects: the attempt it reports on, not ended. What was settled before changes nothing.
--- Who ended an attempt holds nothing of it any more, also where somebody else had ended it before.
 -- The log gets a line for the start and one for the end of an attempt, from whoever tells of it first.
 WITH told AS (
     SELECT id, to_timestamp(started) AS started_at, to_timestamp(ended) AS ended_at, duration, output, message,
@@ -79,11 +78,7 @@ moved AS (
 ),
 released AS (
     DELETE FROM lease
-    USING told
-    WHERE lease.execution_id = ANY ($1)
-      AND lease.execution_id = told.id
-      AND lease.attempt = told.attempt
-      AND told.ended_as IS NOT NULL
+    WHERE execution_id = ANY (ARRAY (SELECT id FROM moved WHERE status <> 'in-progress'))
 ),
 waiting AS (
     INSERT INTO pending (execution_id, attempt, due)

@@ -172,7 +172,7 @@ WHERE coalesce(agent_session.lease_until, lease.taken_at + $1::interval) < now()
 LIMIT $2
 
 -- name: drop leases
--- Of executions that went on otherwise.
+-- Of attempts that are over otherwise.
 DELETE FROM lease
 USING unnest($1::uuid[], $2::smallint[]) AS lost (execution_id, attempt)
 WHERE lease.execution_id = lost.execution_id
