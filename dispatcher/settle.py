@@ -195,7 +195,7 @@ async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: Re
 
 
 async def _release(connection: asyncpg.Connection, outcome: Outcome, moved: Sequence[tuple[UUID, str]]) -> None:
-    """Who says that an attempt has ended holds nothing of it any more, also where it had been ended by somebody else."""
+    """Who says that an attempt has ended holds nothing of it any more, also where somebody else had ended it."""
     left = outcome.settlements.keys() - {execution_id for execution_id, _ in moved}
     ended = [one for one in outcome.settlements.values() if one.id in left and one.ended_as is not None]
     await connection.execute(sql("work/drop leases"), [one.id for one in ended], [one.attempt for one in ended])

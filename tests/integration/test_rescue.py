@@ -250,6 +250,20 @@ async def test_an_agent_that_ends_what_was_ended_by_others_holds_nothing_any_mor
     assert await here.rows("SELECT FROM lease") == []
 
 
+async def test_what_is_run_again_while_an_agent_is_still_at_it_can_be_taken(here: Running, hand: Hand) -> None:
+    [item] = await hand.begin()
+    await hand.beat(timedelta(minutes=1))
+    await here.rows("UPDATE execution SET status = 'terminated'")
+    await here.rows(sql("execution/rerun"), item.execution_id, 3)
+    async with at_work(here, "enqueue", "settle"):
+        [again] = await Hand(here).take()
+        await hand.send(finished(item))
+        await hand.settled()
+    assert (again.execution_id, again.attempt) == (item.execution_id, 2)
+    [lease] = await here.rows("SELECT attempt FROM lease")
+    assert lease["attempt"] == 2
+
+
 async def test_sessions_that_are_over_are_forgotten(here: Running, hand: Hand) -> None:
     await hand.beat(timedelta())
     await here.rows("UPDATE agent_session SET lease_until = now() - $1::interval", LEASE * 11)

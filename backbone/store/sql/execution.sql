@@ -2,13 +2,13 @@
 -- One batch of matches: claim, execution and place in the queue, or none of them. A match that came before changes
 -- nothing. What many matches share stands once in $6 to $15; each match names it by number.
 WITH match AS (
-    SELECT id, event_id, entity_id, causation,
+    SELECT id, event_id, entity_id, came_by,
            ($6::uuid[])[kind] AS project_id, ($7::text[])[kind] AS service_id, ($8::text[])[kind] AS trigger_id,
            ($9::text[])[kind] AS function_name, ($10::smallint[])[kind] AS max_attempts,
            ($11::date[])[kind] AS event_day, ($12::text[])[kind] AS resource, ($13::text[])[kind] AS action,
            ($14::boolean[])[kind] AS once, ($15::bytea[])[kind] AS input
     FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bytea[])
-         AS m (id, kind, event_id, entity_id, causation)
+         AS m (id, kind, event_id, entity_id, came_by)
 ),
 claimed AS (
     INSERT INTO claim (trigger_id, entity_id, execution_id, event_id)
@@ -20,10 +20,10 @@ claimed AS (
 ),
 recorded AS (
     INSERT INTO execution (id, project_id, service_id, trigger_id, function_name, status, max_attempts, event_day,
-                           event_id, resource, action, entity_id, causation, input, creator)
+                           event_id, resource, action, entity_id, came_by, input, creator)
     SELECT id, project_id, service_id, trigger_id, function_name,
            CASE WHEN $16 THEN 'queued' ELSE 'created' END::execution_status,
-           max_attempts, event_day, event_id, resource, action, entity_id, causation, input, 'piper'
+           max_attempts, event_day, event_id, resource, action, entity_id, came_by, input, 'piper'
     FROM match
     WHERE NOT once
        OR id IN (SELECT execution_id FROM claimed)
@@ -153,6 +153,12 @@ WITH again AS (
     WHERE id = $1
       AND status >= 'success'
     RETURNING id, attempt
+),
+released AS (
+    -- An agent may still be at the attempt that a person ended; its lease would keep the next one from being taken.
+    DELETE FROM lease
+    USING again
+    WHERE lease.execution_id = again.id
 )
 INSERT INTO pending (execution_id, attempt, due)
 SELECT id, attempt, now()
