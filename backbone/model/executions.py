@@ -25,7 +25,7 @@ class NewExecution(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     entity_id: str
     once: bool  #: claims (trigger, entity) for ever; otherwise the id itself claims (trigger, event)
-    causation: bytes  #: JSON of the chain, this execution its last link
+    came_by: bytes | None  #: JSON of the chain that led to its event, None for an event that nothing led to
     input: bytes | None
 
 

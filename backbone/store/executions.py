@@ -8,6 +8,8 @@ from uuid import UUID
 
 import asyncpg
 
+from backbone.model import causation
+from backbone.model.causation import Causation, Link
 from backbone.model.executions import NewExecution, Settlement, StatusLine, StoppedMatch
 from backbone.model.messages import Logged, WorkItem
 from backbone.store.columns import Kinds, optional_text, sparse, text
@@ -41,7 +43,7 @@ async def record(
         numbers,
         [new.event_id for new in batch],
         [new.entity_id for new in batch],
-        [new.causation for new in batch],
+        sparse([new.came_by for new in batch]),
         *kinds.columns(),
         queue_too,
     )
@@ -120,7 +122,7 @@ async def append_logs(connection: asyncpg.Connection, chunks: Sequence[Logged]) 
 
 def work_item(row: asyncpg.Record) -> WorkItem:
     (execution_id, attempt, max_attempts, service_id, project_id, function_name, recorded_at, input_, trigger_id,
-     event_id, resource, action, causation, entity, occurred, actor) = row  # fmt: skip
+     event_id, resource, action, came_by, entity, occurred, actor) = row  # fmt: skip
     return WorkItem(
         execution_id=execution_id,
         attempt=attempt,
@@ -137,8 +139,17 @@ def work_item(row: asyncpg.Record) -> WorkItem:
         entity=entity,
         event_time=occurred,
         actor=actor,
-        causation=causation,
+        causation=chain(execution_id, trigger_id, event_id, came_by),
     )
+
+
+def chain(execution_id: UUID, trigger_id: str | None, event_id: str | None, came_by: bytes | None) -> bytes | None:
+    """JSON of the chain whose last link the execution is; None for one that a person asked for. The row has the chain
+    before it and the link's other words, so that the link is not stored a second time."""
+    if trigger_id is None or event_id is None:
+        return None
+    earlier = Causation() if came_by is None else causation.decode(came_by)
+    return causation.encode(earlier.followed_by(Link(event_id, trigger_id, str(execution_id))))
 
 
 async def due(connection: asyncpg.Connection, limit: int) -> list[WorkItem]:

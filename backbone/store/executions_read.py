@@ -42,7 +42,7 @@ class StoredExecution:
     started_at: datetime | None
     finished_at: datetime | None
     duration: float | None
-    causation: bytes | None
+    came_by: bytes | None
     input: bytes | None
     output: bytes | None
     message: str | None

@@ -55,7 +55,7 @@ async def triggered(api: Api, service: Any, resource: str, entity: dict[str, Any
             id=ids.execution_id(now, "t1", "e1"), project_id=service["projectId"], service_id=service["id"],
             trigger_id="t1", function_name="run", max_attempts=3, event_day=now.date(), event_id="e1",
             resource=resource, action="Created", entity_id=entity["id"], once=True, input=b'{"size":3}',
-            causation=causation.encode(Causation((Link("e1", "t1", "x1"),))),
+            came_by=causation.encode(Causation((Link("e0", "t0", "x0"),))),
         )  # fmt: skip
         [(execution_id, _)] = await executions.record(connection, [new], queue_too=True)
     return str(execution_id)
@@ -108,11 +108,15 @@ async def test_a_triggered_execution_shows_the_entity_as_its_input(
     api: Api, resource: str, entity: dict[str, Any], name: str, value: dict[str, str], context: str
 ) -> None:
     service = await api.service()
-    shown = await api.get(f"/executions/{await triggered(api, service, resource, entity)}")
+    execution_id = await triggered(api, service, resource, entity)
+    shown = await api.get(f"/executions/{execution_id}")
     assert shown["input"] == {"size": 3, name: value}
     assert shown["eventContext"]["resource"] == context
     assert shown["eventContext"]["resourceId"] == entity["id"]
-    assert shown["causation"]["chain"] == [{"event": "e1", "trigger": "t1", "execution": "x1"}]
+    assert shown["causation"]["chain"] == [
+        {"event": "e0", "trigger": "t0", "execution": "x0"},
+        {"event": "e1", "trigger": "t1", "execution": execution_id},
+    ]
     assert (shown["triggerId"], shown["creator"]) == ("t1", "piper")
 
 

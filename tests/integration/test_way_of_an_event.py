@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from backbone.model import causation
+from backbone.model.causation import Causation, Link
 from backbone.model.resources import ExecutionMode
 from backbone.store import definitions
 from tests.support.running import Running, running
@@ -62,7 +63,9 @@ async def test_a_trigger_in_the_chain_of_an_event_stops_and_says_so(database: st
     async with running(database, tmp_path, ECHO) as here:
         await here.publish(here.event("1"))
         (execution,) = await here.until_ended(1)
-        chain = causation.decode(execution["causation"])
+        assert execution["came_by"] is None
+        link = Link(execution["event_id"], execution["trigger_id"], str(execution["id"]))
+        chain = Causation((link,))
         await here.publish(msgspec.structs.replace(here.event("2"), causation=chain))
         await here.until("SELECT count(*) = 1 FROM stopped_match")
         (stopped,) = await here.rows("SELECT * FROM stopped_match")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from backbone.model import causation
-from backbone.model.causation import Causation, Link
+from backbone.model.causation import Causation
 from backbone.model.matches import LiveTrigger, Match
 from tests.support.matching import PROJECT, RECEIVED, chain, live_trigger, recorded
 from trigger_engine import guard
@@ -52,13 +52,12 @@ def test_what_is_stopped_shows_the_chain_that_led_there() -> None:
     )
 
 
-def test_what_is_admitted_carries_the_chain_one_link_longer() -> None:
+def test_what_is_admitted_says_what_led_to_its_event() -> None:
     came_by = chain(["first"])
     [new], _ = guard.judge([Match(live_trigger(), recorded("e", causation=came_by))], LIMITS)
-    assert causation.decode(new.causation).chain == (
-        *came_by.chain,
-        Link(event="e", trigger="trigger", execution=str(new.id)),
-    )
+    assert new.came_by == causation.encode(came_by)
+    [root], _ = guard.judge([Match(live_trigger(), recorded("e"))], LIMITS)
+    assert root.came_by is None
 
 
 def test_the_same_match_has_the_same_id_whenever_it_is_made() -> None:

@@ -7,7 +7,7 @@ Once claims (trigger, entity): the row of that claim decides who runs, now and a
 from __future__ import annotations
 
 from backbone.model import causation, ids
-from backbone.model.causation import Causation, Link
+from backbone.model.causation import Causation
 from backbone.model.executions import NewExecution
 from backbone.model.matches import Match
 
@@ -16,10 +16,8 @@ def execution_of(match: Match, chain: Causation) -> NewExecution:
     trigger, recorded = match.trigger, match.recorded
     event = recorded.event
     claim = event.entity_id if trigger.once else event.id
-    execution_id = ids.execution_id(recorded.received, trigger.id, claim)
-    link = Link(event=event.id, trigger=trigger.id, execution=str(execution_id))
     return NewExecution(
-        id=execution_id,
+        id=ids.execution_id(recorded.received, trigger.id, claim),
         project_id=event.project_id,
         service_id=trigger.service_id,
         trigger_id=trigger.id,
@@ -31,6 +29,6 @@ def execution_of(match: Match, chain: Causation) -> NewExecution:
         action=event.action,
         entity_id=event.entity_id,
         once=trigger.once,
-        causation=causation.encode(chain.followed_by(link)),
+        came_by=causation.encode(chain) if chain.depth else None,
         input=trigger.input,
     )

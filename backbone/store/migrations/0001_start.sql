@@ -148,13 +148,12 @@ CREATE TABLE execution (
     started_at    timestamptz,
     finished_at   timestamptz,
     duration      real,
-    causation     bytea,
+    came_by       bytea,
     input         bytea,
     output        bytea,
     message       text,
     traceback     text
 ) PARTITION BY RANGE (id);
-CREATE INDEX execution_service ON execution (service_id, id);
 
 -- Append-only. What happened to an execution after it was recorded; that it was recorded is the execution's own row.
 CREATE TABLE status_log (

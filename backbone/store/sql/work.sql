@@ -41,7 +41,7 @@ leased AS (
 )
 SELECT startable.id, startable.attempt, startable.max_attempts, startable.service_id, startable.project_id,
        startable.function_name, startable.created_at, startable.input, startable.trigger_id, startable.event_id, startable.resource,
-       startable.action, startable.causation, event.entity, event.occurred, event.actor
+       startable.action, startable.came_by, event.entity, event.occurred, event.actor
 FROM startable
 LEFT JOIN LATERAL (
     SELECT entity, occurred, actor
@@ -64,7 +64,7 @@ GROUP BY service_id
 -- What is to be put in the queue now, oldest first; it stays until it is confirmed.
 SELECT pending.execution_id, pending.attempt, execution.max_attempts, execution.service_id, execution.project_id,
        execution.function_name, execution.created_at, execution.input, execution.trigger_id, execution.event_id, execution.resource,
-       execution.action, execution.causation, event.entity, event.occurred, event.actor
+       execution.action, execution.came_by, event.entity, event.occurred, event.actor
 FROM (
     SELECT execution_id, attempt, due
     FROM pending
