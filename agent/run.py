@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -50,9 +50,11 @@ class _Held:
 
 
 class _Progress(msgspec.Struct, rename="camel"):
-    status: str | None = None
-    percent_complete: int | None = None
-    message: str | None = None
+    """As functions say it, which is any JSON: what is odd in it must not end the process that others run in too."""
+
+    status: Any = None
+    percent_complete: Any = None
+    message: Any = None
     output: msgspec.Raw | None = None
 
 
@@ -128,9 +130,9 @@ class Executions:
                 attempt=held.item.attempt,
                 number=held.reports,
                 at=datetime.now(UTC),
-                status=told.status,
-                percent=told.percent_complete,
-                message=told.message,
+                status=_words(told.status),
+                percent=int(told.percent_complete) if isinstance(told.percent_complete, int | float) else None,
+                message=_words(told.message),
                 output=None if told.output is None else bytes(told.output),
             )
         )
@@ -271,6 +273,10 @@ class Executions:
             )
         )
         self._durations.setdefault(status, []).append(seconds)
+
+
+def _words(told: Any) -> str | None:
+    return told if told is None or isinstance(told, str) else msgspec.json.encode(told).decode()
 
 
 def _execution(item: WorkItem) -> bytes:
