@@ -74,7 +74,9 @@ async def run(
                 tasks.create_task(keep("watch", executions.watch, health)),
             ]
             beginning = [
-                tasks.create_task(keep("take", partial(_take, session, service_id, work_queue, executions), health)),
+                tasks.create_task(
+                    keep("take", partial(_take, session, service_id, work_queue, lease, executions), health)
+                ),
                 tasks.create_task(_restart(loaded, executions)),
             ]
             await _told(stop)
@@ -133,8 +135,11 @@ async def _leave(reports: Reports, session: UUID) -> None:
         log.warning("left without a word", extra={"reason": str(error) or type(error).__name__})
 
 
-async def _take(session: UUID, service_id: str, work_queue: WorkQueue, executions: Executions) -> None:
+async def _take(
+    session: UUID, service_id: str, work_queue: WorkQueue, lease: timedelta, executions: Executions
+) -> None:
     pace = Pace(TAKE_INTERVAL)
+    clock = asyncio.get_running_loop().time
     while True:
         executions.room.clear()
         if not executions.free:
@@ -142,7 +147,10 @@ async def _take(session: UUID, service_id: str, work_queue: WorkQueue, execution
             continue
         items = await work_queue.take(service_id, session, min(executions.free, TAKE_AT_MOST))
         taken = datetime.now(UTC)
+        began = clock()
         await executions.until_usable()
+        if clock() - began > lease.total_seconds() / 2:
+            continue  # what nobody begins within the lease is given to others
         for item in items:
             executions.begin(item)
         _count(items, taken)

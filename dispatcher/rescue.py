@@ -1,4 +1,5 @@
-"""Executions whose agent was lost are found by their leases and given a new chance, or an end.
+"""Executions whose agent was lost, or never heard that it has them, are found by their leases and given a new chance,
+or an end.
 
 A lease that ran out is looked at twice before anything is done: after an outage of the database every agent is late,
 and the living ones renew theirs as soon as they can.

@@ -128,6 +128,16 @@ async def test_what_was_never_started_is_given_back_and_not_counted(here: Runnin
     assert lease["session_id"] == other.session
 
 
+async def test_what_a_living_agent_never_begins_is_given_to_another(here: Running, hand: Hand) -> None:
+    async with at_work(here, "rescue", "enqueue"):
+        [item] = await hand.begin()  # the answer is lost: the agent lives on and does not know of it
+        await hand.beat(timedelta(minutes=1))
+        other = Hand(here)
+        await other.beat(timedelta(minutes=1))
+        [again] = await other.take()
+    assert again == item
+
+
 async def test_what_a_living_agent_holds_is_left_alone(here: Running, hand: Hand) -> None:
     async with at_work(here, "rescue", "settle"):
         items = await hand.begin(2)
@@ -135,11 +145,11 @@ async def test_what_a_living_agent_holds_is_left_alone(here: Running, hand: Hand
         lost = Hand(here)
         await lost.beat(LEASE)
         [theirs] = await lost.begin()
-        await hand.send(started(items[0]))
+        await hand.send(*(started(item) for item in items))
         await lost.send(started(theirs))
         await here.until("SELECT count(*) = 1 FROM execution WHERE status = 'failed'")
     by_id = {one["id"]: one["status"] for one in await here.rows("SELECT id, status FROM execution")}
-    assert [by_id[item.execution_id] for item in items] == ["in-progress", "queued"]
+    assert [by_id[item.execution_id] for item in items] == ["in-progress", "in-progress"]
     assert by_id[theirs.execution_id] == "failed"
 
 

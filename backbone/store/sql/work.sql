@@ -155,19 +155,26 @@ SET lease_until = now()
 WHERE id = $1
 
 -- name: expired leases
--- Held by a session that is silent too long, or that was gone before it said a word. What it reported while it lived
--- is settled first: an execution that ended must not be taken for lost because its report waits.
+-- Held by a session that is silent too long, or that was gone before it said a word; or taken and not begun for as
+-- long, when the answer to the taking was lost on its way to an agent that lives on and does not know. What was
+-- reported in time is settled first: an execution that ended must not be taken for lost because its report waits.
 SELECT lease.execution_id, lease.attempt, execution.status, execution.max_attempts, execution.service_id,
        coalesce(service.on_reset, 'failed') AS on_reset
 FROM lease
 LEFT JOIN execution ON execution.id = lease.execution_id AND execution.attempt = lease.attempt
 LEFT JOIN service ON service.id = execution.service_id
 LEFT JOIN agent_session ON agent_session.id = lease.session_id
-WHERE coalesce(agent_session.lease_until, lease.taken_at + $1::interval) < now()
+CROSS JOIN LATERAL (
+    SELECT CASE
+               WHEN execution.status = 'queued' THEN least(agent_session.lease_until, lease.taken_at + $1::interval)
+               ELSE coalesce(agent_session.lease_until, lease.taken_at + $1::interval)
+           END AS ended_at
+) AS hearing
+WHERE hearing.ended_at < now()
   AND NOT EXISTS (
       SELECT
       FROM report
-      WHERE report.sent_at <= coalesce(agent_session.lease_until, lease.taken_at + $1::interval)
+      WHERE report.sent_at <= hearing.ended_at
   )
 LIMIT $2
 
