@@ -29,7 +29,7 @@ starts = os.open({starts!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 def run(item, context):
     os.write(starts, (context.execution_id + "\\n").encode())
-    time.sleep(0.01)
+    time.sleep(0.04)
 """
 TRIGGERS = [
     {"name": mode, "executionMode": mode, "actions": ["Updated"], "filter": {"type": "file"}}
@@ -45,7 +45,7 @@ async def under_fire(engine: Engine, folder: Path, victims: Sequence[str]) -> tu
         f"chaos-{'-'.join(victims)}",
         CODE.format(starts=str(starts)),
         TRIGGERS,
-        runtime={"concurrency": 32},
+        runtime={"concurrency": 64},
         onReset="rerun",
         maxAttempts=100,
     )
