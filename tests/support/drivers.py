@@ -154,7 +154,8 @@ async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> li
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
-            "INSERT INTO execution (id, project_id, service_id, function_name, status, max_attempts, creator, created_at)"
+            "INSERT INTO execution"
+            " (id, project_id, service_id, function_name, status, max_attempts, creator, created_at)"
             " SELECT id, $2::uuid, $3, 'run', 'queued', 3, 'test', $4 FROM unnest($1::uuid[]) AS id",
             executions,
             PROJECT,
