@@ -37,7 +37,7 @@ class Stop:
 
 
 TAKE_AT_MOST = 200
-TAKE_INTERVAL = 0.004  # seconds between two takes that were not full
+TAKE_INTERVAL = 0.008  # seconds between two takes that were not full
 FIRST_PAUSE = 0.1  # seconds before a process that went away is started again
 LONGEST_PAUSE = 10.0
 LAST_WORDS = 3.0  # seconds for what is still to be said when we go

@@ -14,7 +14,7 @@ from backbone.store.wakeups import Wakeups
 from trigger_engine import guard, live_triggers
 from trigger_engine.pipeline import Pipeline
 
-INTERVAL = 0.004  # seconds between two batches that are not full
+INTERVAL = 0.008  # seconds between two batches that are not full
 
 BATCH = 300
 """Events carried at a time: at 300 the cost of the round trips is gone, and the first event waits for few others."""

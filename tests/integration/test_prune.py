@@ -87,7 +87,15 @@ async def test_a_day_that_is_made_later_is_like_the_first(connection: asyncpg.Co
     with pytest.raises(asyncpg.UniqueViolationError):
         await connection.execute("INSERT INTO execution SELECT * FROM execution")
     options = "SELECT DISTINCT reloptions FROM pg_class WHERE relname LIKE 'execution\\_2%' AND relkind = 'r'"
-    assert [row[0] for row in await connection.fetch(options)] == [["fillfactor=50"]]
+    assert [set(row[0]) for row in await connection.fetch(options)] == [
+        {
+            "fillfactor=50",
+            "autovacuum_analyze_threshold=100000",
+            "autovacuum_analyze_scale_factor=1",
+            "autovacuum_vacuum_scale_factor=1",
+            "autovacuum_vacuum_insert_threshold=-1",
+        }
+    ]
     storage = "SELECT DISTINCT attstorage FROM pg_attribute WHERE attname = 'entity' AND attrelid::regclass::text ~ $1"
     assert [row[0] for row in await connection.fetch(storage, "^event_2")] == [b"e"]
 
