@@ -18,8 +18,8 @@ from tests.support.engine import Engine, Project
 
 LEASE = 2.0  # seconds: what the fixture gives the engine
 RATE = 1500.0  # events a second
-SECONDS = 5.0
-ROUNDS = 4
+SECONDS = 4.0
+ROUNDS = 3
 AN_ENTITY = 4  # events
 
 CODE = """

@@ -69,16 +69,13 @@ async def test_a_killed_up_leaves_no_process_and_a_new_one_goes_on(data: Path) -
     engine.stop()
 
 
-def test_a_second_up_on_a_folder_is_refused_and_says_who_holds_it(data: Path) -> None:
-    first = Engine(data)
-    first.start()
-    second = Engine(data)
-    second.log = data.with_name("second.log")
+def test_a_second_up_on_a_folder_is_refused_and_says_who_holds_it(engine: Engine) -> None:
+    second = Engine(engine.data)
+    second.log = engine.data.with_name("second.log")
     second.launch()
     assert second.wait() == 4
-    assert f"{data} is in use: process {first.process.pid} runs its" in second.words
-    assert first.is_ready()
-    first.stop()
+    assert f"{engine.data} is in use: process {engine.process.pid} runs its" in second.words
+    assert engine.is_ready()
 
 
 async def test_the_roles_run_apart(data: Path) -> None:
@@ -120,9 +117,7 @@ def test_a_port_that_is_taken_is_said_in_a_line_and_nothing_stays(data: Path) ->
         assert not engine.left()
 
 
-async def test_parts_that_are_killed_are_started_again(data: Path) -> None:
-    engine = Engine(data, **QUICK)
-    engine.start()
+async def test_parts_that_are_killed_are_started_again(engine: Engine) -> None:
     project = await engine.project("again", ECHO)
     for number, role in enumerate(("engine", "dispatcher", "gateway", "agent", "guard", "child", "postgres")):
         before = engine.kill(role)
@@ -131,20 +126,16 @@ async def test_parts_that_are_killed_are_started_again(data: Path) -> None:
         await project.publish(project.event(str(number)))
         assert len(await project.until_ended(number + 1)) == number + 1
     assert {execution["status"] for execution in await project.executions()} == {"success"}
-    engine.stop()
 
 
-async def test_it_is_not_ready_while_a_part_stands_still(data: Path) -> None:
-    engine = Engine(data)
-    engine.start()
-    engine.send("engine", signal.SIGSTOP)
+async def test_it_is_not_ready_while_a_part_stands_still(engine: Engine) -> None:
+    pid = engine.send("engine", signal.SIGSTOP)
     engine.until_true(lambda: not engine.is_ready(), "it is not ready", within=10)
-    (still,) = [part for part in engine.readiness()["parts"] if part["role"] == "engine"]
+    (still,) = [part for part in engine.readiness()["parts"] if part["name"] == f"engine {pid}"]
     assert not still["ready"]
     assert "silent" in still["detail"]
     engine.send("engine", signal.SIGCONT)
     engine.until_true(engine.is_ready, "it is ready again", within=10)
-    engine.stop()
 
 
 def test_a_part_that_does_not_end_is_made_to(data: Path) -> None:
