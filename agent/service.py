@@ -19,9 +19,8 @@ from agent.functions import Loaded
 from agent.process import FunctionProcess
 from agent.report import Outbox
 from agent.run import Executions
-from backbone.kit import metrics
+from backbone.kit import metrics, pace
 from backbone.kit.loops import Health, keep
-from backbone.kit.pace import Pace
 from backbone.model.messages import WorkItem
 from backbone.ports import Reports, WorkQueue
 
@@ -37,7 +36,6 @@ class Stop:
 
 
 TAKE_AT_MOST = 200
-TAKE_INTERVAL = 0.008  # seconds between two takes that were not full
 FIRST_PAUSE = 0.1  # seconds before a process that went away is started again
 LONGEST_PAUSE = 10.0
 LAST_WORDS = 3.0  # seconds for what is still to be said when we go
@@ -138,7 +136,6 @@ async def _leave(reports: Reports, session: UUID) -> None:
 async def _take(
     session: UUID, service_id: str, work_queue: WorkQueue, lease: timedelta, executions: Executions
 ) -> None:
-    pace = Pace(TAKE_INTERVAL)
     clock = asyncio.get_running_loop().time
     while True:
         executions.room.clear()
@@ -155,7 +152,7 @@ async def _take(
             executions.begin(item)
         _count(items, taken)
         if len(items) < TAKE_AT_MOST:
-            await pace.turn()
+            await pace.pause_after(len(items))
 
 
 def _count(items: Sequence[WorkItem], taken: datetime) -> None:

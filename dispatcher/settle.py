@@ -6,6 +6,7 @@ change names the attempt and the state it expects, so such reports change nothin
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -18,7 +19,6 @@ import asyncpg
 import msgspec
 
 from backbone.kit import metrics
-from backbone.kit.pace import Pace
 from backbone.model.executions import Settlement, StatusLine
 from backbone.model.messages import RERUN, Finished, Logged, Progressed, Report, Started
 from backbone.model.states import ENDED, ExecutionStatus
@@ -30,7 +30,7 @@ from backbone.store.wakeups import Wakeups
 from dispatcher import enqueue, retry
 from dispatcher.retry import RetryPolicy
 
-INTERVAL = 0.02  # seconds between two batches: outcomes are waited for by people, not by the next stage
+PAUSE = 0.02  # seconds between two batches: outcomes are waited for by people, not by the next stage
 
 BATCH = 20
 """Rows of reports settled at a time; each holds what an agent said in some milliseconds."""
@@ -179,7 +179,6 @@ async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[
 
 
 async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: RetryPolicy) -> None:
-    pace = Pace(INTERVAL)
     # Not durable: what a crash undoes is settled again from the reports, which stay until they are acknowledged.
     async with database.lane(durable=False, hashes=True) as connection, aclosing(reports.receive(BATCH)) as batches:
         async for batch in batches:
@@ -191,7 +190,7 @@ async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: Re
             _count(outcome, moved)
             if any(settlement.due is not None for settlement in outcome.settlements.values()):
                 wakeups.wake([enqueue.CHANNEL])
-            await pace.turn()
+            await asyncio.sleep(PAUSE)
 
 
 async def _release(connection: asyncpg.Connection, outcome: Outcome, moved: Sequence[tuple[UUID, str]]) -> None:

@@ -6,15 +6,13 @@ import asyncio
 from contextlib import aclosing
 from functools import partial
 
+from backbone.kit import pace
 from backbone.kit.loops import Health, keep
-from backbone.kit.pace import Pace
 from backbone.ports import EventLog, WorkQueue
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
 from trigger_engine import guard, live_triggers
 from trigger_engine.pipeline import Pipeline
-
-INTERVAL = 0.008  # seconds between two batches that are not full
 
 BATCH = 300
 """Events carried at a time: at 300 the cost of the round trips is gone, and the first event waits for few others."""
@@ -39,10 +37,9 @@ async def run(
 
 
 async def _carry(pipeline: Pipeline, database: Database, event_log: EventLog) -> None:
-    pace = Pace(INTERVAL)
     # Closed here and now, whatever ends it: the next reader waits until this one has let go of the log.
     async with database.lane(durable=False) as connection, aclosing(event_log.read(BATCH)) as batches:
         async for batch in batches:
             await pipeline.carry(batch, connection)
             if len(batch.records) < BATCH:
-                await pace.turn()
+                await pace.pause_after(len(batch.records))
