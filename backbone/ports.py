@@ -49,6 +49,10 @@ class WorkQueue(Protocol):
     def announce(self, service_ids: Iterable[str]) -> None:
         """The store's own transaction put items for these services: those who wait for them look again."""
 
+    def channels(self, service_ids: Iterable[str]) -> Sequence[str]:
+        """What such a transaction may notify instead, where its commit does not wait for the disk. None for a queue
+        that is not `transactional`."""
+
     async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
         """Wait for work; return at least one item and at most `limit`, leased to the session."""
 

@@ -17,6 +17,7 @@ from backbone.model.errors import Unavailable
 from backbone.model.events import Event
 from backbone.ports import EventLog
 
+AT_ONCE = 2  # appends: while one waits for the disk the next is made
 BATCH = 500  # events; a request is not split, so a large one makes a larger batch
 QUIET_TURNS = 4  # of the event loop: from the bytes to the request waiting here it takes about two
 MOST_WAITING = 100_000_000  # bytes
@@ -41,6 +42,7 @@ class EventWriter:
         self._requests: deque[_Request] = deque()
         self._weight = 0
         self._something = asyncio.Event()
+        self._gathering = asyncio.Lock()
 
     async def write(self, events: Sequence[Event], size: int) -> None:
         """Return when the events are safe. Raises Unavailable when they are not, or when too many wait already."""
@@ -55,12 +57,19 @@ class EventWriter:
 
     async def run(self) -> None:
         try:
-            while True:
-                await self._something.wait()
-                await self._gather()
-                await self._append(self._next_batch())
+            async with asyncio.TaskGroup() as appends:
+                for _ in range(AT_ONCE):
+                    appends.create_task(self._write())
         finally:
             self._fail(self._requests, "the gateway is stopping")
+
+    async def _write(self) -> None:
+        while True:
+            async with self._gathering:
+                await self._something.wait()
+                await self._gather()
+                batch = self._next_batch()
+            await self._append(batch)
 
     async def _gather(self) -> None:
         """Wait as long as turns of the event loop bring more: who was answered by the last commit is on the way back.

@@ -35,9 +35,12 @@ class Pipeline:
         admitted, stopped = guard.judge(matches, self.limits)
         await ingest.set_aside(connection, [*batch.rejects, *unreadable])
         services, incidents = await record.record(
-            connection, admitted, stopped, queue_too=self.work_queue.transactional
+            connection,
+            admitted,
+            stopped,
+            queue_too=self.work_queue.transactional,
+            notify=self.work_queue.channels({new.service_id for new in admitted}),
         )
-        self.work_queue.announce(set(services))
         await batch.commit()
         metrics.events_read.inc(len(batch.records) + len(batch.rejects))
         metrics.matches.inc(len(matches))

@@ -16,6 +16,7 @@ async def record(
     stopped: Sequence[StoppedMatch],
     *,
     queue_too: bool,
+    notify: Sequence[str] = (),
 ) -> tuple[list[str], int]:
     """Return the service of each execution that was not there before, and the number of new incidents."""
     services: list[str] = []
@@ -23,5 +24,8 @@ async def record(
     if stopped:
         incidents = await executions.record_stopped(connection, stopped)
     if admitted:
-        services = [service_id for _, service_id in await executions.record(connection, admitted, queue_too=queue_too)]
+        services = [
+            service_id
+            for _, service_id in await executions.record(connection, admitted, queue_too=queue_too, notify=notify)
+        ]
     return services, incidents

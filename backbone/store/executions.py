@@ -17,10 +17,10 @@ from backbone.store.queries import sql
 
 
 async def record(
-    connection: asyncpg.Connection, batch: Sequence[NewExecution], *, queue_too: bool
+    connection: asyncpg.Connection, batch: Sequence[NewExecution], *, queue_too: bool, notify: Sequence[str] = ()
 ) -> list[tuple[UUID, str]]:
     """Record those that nobody recorded before; return (execution, service) of these. With `queue_too` they stand in
-    the queue afterwards, otherwise among the pending."""
+    the queue afterwards, otherwise among the pending. The channels of `notify` are told when there are any."""
     kinds = Kinds()
     numbers = [
         kinds.number(
@@ -46,6 +46,7 @@ async def record(
         sparse([new.came_by for new in batch]),
         *kinds.columns(),
         queue_too,
+        notify,
     )
     return [(row["id"], row["service_id"]) for row in rows]
 

@@ -21,6 +21,7 @@ from backbone.store.queries import sql
 from backbone.store.wakeups import Wakeups
 
 CHANNEL = "events"
+_WRITERS = 2  # connections that append at the same time
 _FIRST_PAUSE = 0.0005  # seconds; an open transaction that hides events is mostly a commit away from ending
 _LONGEST_PAUSE = 0.05
 
@@ -37,10 +38,11 @@ class PostgresEventLog:
         self._database = database
         self._wakeups = wakeups
         self._reader = reader
-        self._lane = KeptLane(database)
+        self._lanes = [KeptLane(database) for _ in range(_WRITERS)]
 
     async def append(self, events_: Sequence[Event]) -> None:
-        async with self._lane.use() as connection:
+        lane = next((lane for lane in self._lanes if not lane.busy), self._lanes[0])
+        async with lane.use() as connection:
             while True:
                 try:
                     await events.append(connection, events_)
@@ -50,7 +52,8 @@ class PostgresEventLog:
         self._wakeups.wake([CHANNEL])
 
     async def close(self) -> None:
-        await self._lane.close()
+        for lane in self._lanes:
+            await lane.close()
 
     async def read(self, limit: int) -> AsyncGenerator[PostgresEventBatch, None]:
         signal = self._wakeups.watch(CHANNEL)

@@ -33,7 +33,10 @@ class PostgresWorkQueue:
         self.announce({item.service_id for item in items})
 
     def announce(self, service_ids: Iterable[str]) -> None:
-        self._wakeups.wake([_channel(service_id) for service_id in service_ids])
+        self._wakeups.wake(self.channels(service_ids))
+
+    def channels(self, service_ids: Iterable[str]) -> Sequence[str]:
+        return [_channel(service_id) for service_id in service_ids]
 
     async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
         signal = self._wakeups.watch(_channel(service_id))

@@ -44,6 +44,8 @@ waiting AS (
 )
 SELECT id, service_id
 FROM recorded
+-- In this very transaction, as its commit does not wait for the disk: those who wait for the queue hear of it.
+CROSS JOIN (SELECT count(pg_notify(channel, '')) FROM unnest($17::text[]) AS channel) AS told
 
 -- name: settle
 -- Each row says the state it expects: the attempt it reports on, not ended. What was settled before changes nothing.
