@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 AN_ITEM = 0.002  # seconds
-LONGEST = 0.016
+LONGEST = 0.008
 
 
 async def pause_after(items: int) -> None:
