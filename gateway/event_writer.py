@@ -17,7 +17,8 @@ from backbone.model.errors import Unavailable
 from backbone.model.events import Event
 from backbone.ports import EventLog
 
-AT_ONCE = 2  # appends: while one waits for the disk the next is made
+A_SECOND = 8  # requests that wait while an append waits for the disk are worth a second one beside it
+REST = 0.002  # seconds after an append of a single request
 BATCH = 500  # events; a request is not split, so a large one makes a larger batch
 QUIET_TURNS = 4  # of the event loop: from the bytes to the request waiting here it takes about two
 MOST_WAITING = 100_000_000  # bytes
@@ -58,18 +59,26 @@ class EventWriter:
     async def run(self) -> None:
         try:
             async with asyncio.TaskGroup() as appends:
-                for _ in range(AT_ONCE):
-                    appends.create_task(self._write())
+                appends.create_task(self._write(at_least=1))
+                appends.create_task(self._write(at_least=A_SECOND))
         finally:
             self._fail(self._requests, "the gateway is stopping")
 
-    async def _write(self) -> None:
+    async def _write(self, at_least: int) -> None:
         while True:
+            await self._enough(at_least)
             async with self._gathering:
-                await self._something.wait()
                 await self._gather()
                 batch = self._next_batch()
-            await self._append(batch)
+            if batch:
+                await self._append(batch)
+                # An append of one costs nearly what one of eight costs: after a small one, more are worth waiting for.
+                await asyncio.sleep(max(0.0, REST - len(batch) * REST / A_SECOND))
+
+    async def _enough(self, at_least: int) -> None:
+        while len(self._requests) < at_least:
+            self._something.clear()
+            await self._something.wait()
 
     async def _gather(self) -> None:
         """Wait as long as turns of the event loop bring more: who was answered by the last commit is on the way back.
@@ -89,8 +98,6 @@ class EventWriter:
             request = self._requests.popleft()
             batch.append(request)
             events += len(request.events)
-        if not self._requests:
-            self._something.clear()
         return batch
 
     async def _append(self, batch: Sequence[_Request]) -> None:
