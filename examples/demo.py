@@ -26,6 +26,8 @@ PATIENCE = 60.0  # seconds
 
 
 def main() -> int:
+    # A shell that runs this in the background has Ctrl-C ignored, and what is started here would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     photos = FOLDER / "photos"
