@@ -224,26 +224,3 @@ WHERE execution_id = $1
   AND attempt = $2
   AND number >= 1000000000
   AND number < 2000000000
-
--- name: status log
-SELECT attempt, number, at, status, percent, message, output
-FROM status_log
-WHERE execution_id = ANY ($1::uuid[])
-ORDER BY execution_id, at, attempt, number
-
--- name: status logs
-SELECT execution_id, attempt, number, at, status, percent, message, output
-FROM status_log
-WHERE execution_id = ANY ($1::uuid[])
-ORDER BY execution_id, attempt, number, at
-
--- name: log lines
-SELECT attempt, number, at, lines
-FROM log_chunk
-WHERE execution_id = $1
-ORDER BY attempt, number
-
--- name: unfinished
-SELECT count(*)
-FROM execution
-WHERE status < 'success'

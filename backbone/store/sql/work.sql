@@ -52,9 +52,6 @@ LEFT JOIN LATERAL (
     OFFSET 0
 ) AS event ON true
 
--- name: waiting
-SELECT EXISTS (SELECT FROM queue WHERE service_id = $1)
-
 -- name: depth
 SELECT service_id, count(*) AS items
 FROM queue
