@@ -63,7 +63,7 @@ def test_another_content_is_another_zip(tmp_path: Path) -> None:
 
 def test_what_is_no_code_is_left_behind(tmp_path: Path) -> None:
     top = write(tmp_path, main_py="", service_json={}, triggers_json=[], package_json={}, lib__service_json={})
-    write(tmp_path, **{".git__config": "", "__pycache__/main.pyc": "", ".venv__lib": "", "data__big.bin": "x"})
+    write(tmp_path, **{".git__config": "", ".venv__lib": "", "data__big.bin": "x"})
     (top / "__pycache__").mkdir()
     (top / "__pycache__" / "main.pyc").touch()
     (top / ".gitignore").write_text("data/\n")
