@@ -1,7 +1,7 @@
 """Who waits for rows is woken when there are some.
 
-NOTIFY goes over a connection of its own: inside the writer's transaction it would make all commits queue up behind
-one lock, each with its own wait for the disk. A notification may be lost (a crash, a reconnect), so nobody waits
+NOTIFY goes over a connection of its own: inside a transaction whose commit waits for the disk it would make all
+commits queue up behind one lock. (`execution/record` does not wait, and notifies by itself.) A notification may be lost (a crash, a reconnect), so nobody waits
 for one longer than `LOOK_ANYWAY`.
 """
 
