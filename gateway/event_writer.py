@@ -1,7 +1,8 @@
 """Requests that arrive together are written together.
 
 While an append is on its way to the disk the next requests gather, and the next append takes them all; when many have
-gathered, a second one goes beside the first. Each request is answered after the commit that holds its events; a failed append fails exactly the requests that were in it.
+gathered, a second one goes beside the first. Each request is answered after the commit that holds its events; a failed
+append fails exactly the requests that were in it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Who waits for rows is woken when there are some.
 
 NOTIFY goes over a connection of its own: inside a transaction whose commit waits for the disk it would make all
-commits queue up behind one lock. (`execution/record` does not wait, and notifies by itself.) A notification may be lost (a crash, a reconnect), so nobody waits
-for one longer than `LOOK_ANYWAY`.
+commits queue up behind one lock. (`execution/record` does not wait, and notifies by itself.) A notification may be lost
+(a crash, a reconnect), so nobody waits for one longer than `LOOK_ANYWAY`.
 """
 
 from __future__ import annotations
