@@ -19,7 +19,7 @@ from backbone.model import envelopes
 from backbone.model.errors import Invalid, InvalidEvent, NotFound
 from backbone.model.events import DeadLetter, Event
 from backbone.store import dead_letters
-from gateway import answers, json_text, shapes
+from gateway import answers, shapes
 from gateway.answers import Answer
 from gateway.parts import Parts
 
@@ -69,20 +69,12 @@ async def read(
             await asyncio.sleep(0)
         try:
             submission = envelopes.decode(document, parts.settings.catalog, now)
-            _refuse_what_the_matcher_cannot_read(document, submission.event)
             key = submission.project or project
             project_id = parts.projects.known(key) or await _resolved(parts, key)
             events.append(msgspec.structs.replace(submission.event, project_id=project_id))
         except InvalidEvent as error:
             bad.append(_Bad(index, document, error))
     return events, bad
-
-
-def _refuse_what_the_matcher_cannot_read(document: bytes, event: Event) -> None:
-    json_text.refuse_what_nobody_keeps(document, InvalidEvent)
-    json_text.decoded(event.entity, InvalidEvent, "entity")
-    if event.previous is not None:
-        json_text.decoded(event.previous, InvalidEvent, "previous")
 
 
 async def _resolved(parts: Parts, key: str | None) -> str:

@@ -14,10 +14,10 @@ from uuid import UUID
 
 import msgspec
 
-from backbone.model import written_form
+from backbone.model import json_text, written_form
 from backbone.model.errors import Invalid, NotFound
 from backbone.store import finding
-from gateway import intake, json_text
+from gateway import intake
 from gateway.parts import Parts
 
 PREFIX = "/api/v1"

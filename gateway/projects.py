@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl
 
+from backbone.model import json_text
 from backbone.model.definitions import check_name
 from backbone.model.errors import Invalid, NotFound
 from backbone.store import definitions
-from gateway import json_text, shapes
+from gateway import shapes
 from gateway.operations import PREFIX, Call, Operation
 
 _FORM = "application/x-www-form-urlencoded"

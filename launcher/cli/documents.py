@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from backbone.model import json_text
 from backbone.model.errors import Invalid
 
 
@@ -19,13 +20,17 @@ def read(file: Path) -> Any:
 
 def parse(content: bytes, name: str) -> Any:
     try:
-        return json.loads(content, parse_constant=_refuse_constant)
+        document = json.loads(content, parse_constant=_refuse_constant)
+        json_text.refuse_doubled_keys(content, Invalid)
     except json.JSONDecodeError as error:
         raise Invalid(name, f"is not JSON: line {error.lineno} column {error.colno}: {error.msg}") from None
     except UnicodeDecodeError as error:
         raise Invalid(name, f"is not UTF-8: byte {error.start}") from None
     except (ValueError, RecursionError) as error:
         raise Invalid(name, f"is not JSON: {error or 'nests too deep'}") from None
+    except Invalid as error:
+        raise Invalid(f"{name}: {error.path}".rstrip(": "), error.reason) from None
+    return document
 
 
 def _refuse_constant(name: str) -> None:

@@ -41,6 +41,10 @@ BAD_EVENTS = {
     "NUL in an id": (event(id="\0"), "id", "'\\x00' is not an id: expected 1 to 512 characters without NUL"),
     "invalid UTF-8": (GOOD.replace(b'"i"', b'"\xff"'), "", "is not UTF-8"),
     "half a character": (GOOD.replace(b'"i"', b'"\\ud800"'), "", "is not JSON: no low surrogate in string"),
+    "a key twice": (GOOD.replace(b'"i"', b'"i", "id": "j"'), "entity", 'the key "id" comes twice'),
+    "a number without end": (GOOD.replace(b'"i"', b'"i", "size": 1e999'), "", "number is infinity"),
+    "an integer of 20 digits": (event(entity={"id": "i", "size": 10**19 * 2}), "", "does not fit into 64 bits"),
+    "NaN": (event(entity={"id": "i", "size": float("nan")}), "", "is not JSON: unexpected character"),
     "something compressed": (b"\x1f\x8b\x08\x00", "", "byte 1 is not UTF-8"),
 }
 
@@ -70,6 +74,11 @@ BAD_TRIGGERS = {
         "nests deeper",
     ),
     "NUL": (trigger(input={"text": "\0"}), 400, "the NUL character at byte"),
+    "a key twice": (
+        trigger(filter={"size": 0}).replace(b'"size": 0', b'"size": {"$gt": 1}, "size": {"$lt": 5}'),
+        400,
+        'spec.filter: the key "size" comes twice',
+    ),
     "invalid UTF-8": (trigger().replace(b'"bad"', b'"\xff"'), 400, "is not UTF-8"),
     "a function without service": (trigger(operation={"functionName": "run"}), 400, "spec.operation"),
 }

@@ -11,11 +11,11 @@ import jsonschema
 import msgspec
 import pytest
 
-from backbone.model import causation, envelopes
+from backbone.model import causation, envelopes, json_text
 from backbone.model.errors import InvalidEvent
 from backbone.model.events import MAX_EVENT_BYTES
 from backbone.model.resources import Catalog
-from gateway import event_requests, intake, json_text
+from gateway import event_requests, intake
 from schemas import generate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_the_whole_example_uses_and_the_table_explains_every_field() -> None:
 
 
 def test_there_are_refusals_to_test() -> None:
-    assert len(REFUSED) == 7
+    assert len(REFUSED) == 9
 
 
 @pytest.mark.parametrize(("body", "path", "reason"), REFUSED)
@@ -59,15 +59,17 @@ def test_a_refusal_is_the_one_that_stands_beside_it(body: str, path: str, reason
     assert (found.value.path, found.value.reason) == (path, reason)
 
 
-@pytest.mark.parametrize("value", ['"a\\u0000b"', "18446744073709551616", "-9223372036854775809", "1e999"])
+@pytest.mark.parametrize(
+    "value", ['"a\\u0000b"', "18446744073709551616", "-9223372036854775809", "1e999", '{"a":1,"a":1}']
+)
 def test_what_nobody_could_keep_is_refused_wherever_it_stands(value: str) -> None:
-    body = b'{"id":"1","x":%b}' % value.encode()
-    with pytest.raises(InvalidEvent):
-        json_text.read(body, InvalidEvent)
+    for where in ('"entity":{"id":"1","x":@}', '"entity":{"id":"1"},"previous":{"x":@}', '"entity":{"id":"1"},"x":@'):
+        with pytest.raises(InvalidEvent):
+            taken('{"resource":"Item","action":"Created",' + where.replace("@", value) + "}")
 
 
 def test_the_numbers_are_those_of_the_code() -> None:
     for number in (MAX_EVENT_BYTES, event_requests.MOST_EVENTS, intake.EVENTS):
         assert f"{number:,}" in PAGE
-    assert f"{envelopes.MAX_DEPTH} levels" in PAGE
+    assert f"{json_text.MAX_DEPTH} levels" in PAGE
     assert f"{causation.MAX_LINKS} links" in PAGE

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backbone.model import causation, envelopes
+from backbone.model import causation, envelopes, json_text
 from backbone.model.causation import Causation, Link
 from backbone.model.errors import InvalidEvent
 from backbone.model.events import MAX_EVENT_BYTES
@@ -57,7 +57,7 @@ def test_names_in_any_case_come_back_in_the_known_spelling() -> None:
 
 
 def test_the_entity_stays_the_bytes_that_arrived() -> None:
-    entity = b'{ "id":"i1",  "size": 1.50, "big": 123456789012345678901234567890, "id2":"\\u00e9" }'
+    entity = b'{ "id":"i1",  "size": 1.50, "big": 12345678901234567, "id2":"\\u00e9" }'
     event = decoded(b'{"resource":"Item","action":"Updated","entity": ' + entity + b', "previous":\n{"id": 1} }').event
     assert (event.entity, event.previous) == (entity, b'{"id": 1}')
 
@@ -159,6 +159,10 @@ def test_a_cloudevent_whose_extensions_are_called_as_our_fields_is_a_cloudevent(
         (b"[1]", "", "expected an object, got an array"),
         (b"\xff", "", "byte 0 is not UTF-8"),
         (own()[:-1] + b',"x":NaN}', "", "is not JSON"),
+        (own()[:-1] + b',"x":-Infinity}', "", "is not JSON"),
+        (own(entity={"id": "i1", "x": "@"}).replace(b'"@"', b"1e999"), "", "number is infinity"),
+        (own(previous={"x": 2**64}), "", "the integer 18446744073709551616 does not fit into 64 bits"),
+        (own(entity={"id": "i1", "x": "\x00"}), "", "the NUL character at byte"),
     ],
 )
 def test_what_is_wrong_is_told_by_its_field(document: bytes, path: str, reason: str) -> None:
@@ -180,9 +184,9 @@ def nested(levels: int) -> bytes:
     return own(entity={"id": "i1", "x": "@"}).replace(b'"@"', b"[" * (levels - 2) + b"]" * (levels - 2))
 
 
-@pytest.mark.parametrize("levels", [envelopes.MAX_DEPTH + 1, 900, 5_000, 400_000])
+@pytest.mark.parametrize("levels", [json_text.MAX_DEPTH + 1, 900, 5_000, 400_000])
 def test_what_nests_too_deep_is_refused(levels: int) -> None:
-    assert decoded(nested(envelopes.MAX_DEPTH)).event.entity_id == "i1"
+    assert decoded(nested(json_text.MAX_DEPTH)).event.entity_id == "i1"
     assert "deep" in refused(nested(levels)).reason
 
 
@@ -191,10 +195,32 @@ def test_brackets_inside_strings_and_side_by_side_are_not_depth() -> None:
     assert decoded(own(entity={"id": "i1", "x": tricky})).event.entity_id == "i1"
 
 
-def test_of_a_key_that_comes_twice_the_last_one_counts() -> None:
-    document = b'{"resource":"Item","action":"Created","entity":{"id":"a","id":"b"},"id":"e1","id":"e2"}'
-    event = decoded(document).event
-    assert (event.id, event.entity_id) == ("e2", "b")
+@pytest.mark.parametrize(
+    ("document", "path", "key"),
+    [
+        (own()[:-1] + b',"id":"e2"}', "", "id"),
+        (own()[:-1] + b',"entity":{"id":"i2"}}', "", "entity"),
+        (own().replace(b'"i1"', b'"i1","id":"i2"'), "entity", "id"),
+        (own(previous={"a": [0, {}]}).replace(b"{}", b'{"c":1,"c":1}'), "previous.a[1]", "c"),
+        (cloud().replace(b'"i1"', b'"i1","x":{"y":1,"y":1}'), "data.x", "y"),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused_by_its_name(document: bytes, path: str, key: str) -> None:
+    error = refused(document)
+    assert (error.path, error.reason) == (path, f'the key "{key}" comes twice')
+
+
+def test_of_two_lists_of_events_none_is_lost_unseen() -> None:
+    one = own().decode()
+    schema = '"$schema": "https://example.com/a:b"'
+    assert len(envelopes.split(f'{{{schema}, "events" : [{one}, {one}]}}'.encode())) == 2
+    for twice in (
+        f'{{"events":[{one}],"events":[]}}',
+        f'{{"events":[{one}],{schema},"\\u0065vents":[{one}]}}',
+        f'{{{schema},{schema},"events":[]}}',
+    ):
+        with pytest.raises(InvalidEvent, match="comes twice"):
+            envelopes.split(twice.encode())
 
 
 @given(st.binary(max_size=200))
