@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from backbone.model import dql, written_form
-from backbone.model.errors import InvalidTrigger
+from backbone.model.errors import InvalidFilter, InvalidTrigger
 from backbone.model.resources import Catalog, ExecutionMode
 
 MAX_NAME_LENGTH = 255
@@ -161,7 +161,7 @@ def _draft(
     if written.name is not None and not 0 < len(written.name) <= MAX_NAME_LENGTH:
         raise InvalidTrigger("name", f"has {len(written.name)} characters; expected 1 to {MAX_NAME_LENGTH}")
     resource, actions = _listen(spec, catalog, prefix)
-    dql.compile(spec.filter, path=f"{prefix}filter")
+    _check_filter(spec.filter, f"{prefix}filter")
     if isinstance(spec.input, list) and spec.input:
         raise InvalidTrigger(f"{prefix}input", "expected an object of constant arguments, got an array")
     return TriggerDraft(
@@ -177,6 +177,12 @@ def _draft(
         input=spec.input if isinstance(spec.input, dict) else {},
         active=written.active,
     )
+
+
+def _check_filter(document: Any, path: str) -> None:
+    """A wrapped join has no effect on one entity, so it would fire for more than was meant."""
+    if "join" in dql.compile(document, path).ignored:
+        raise InvalidFilter(f"{path}.join", dql.JOIN)
 
 
 def _listen(spec: Spec | FlatTriggerDocument, catalog: Catalog, prefix: str) -> tuple[str, tuple[str, ...]]:

@@ -38,7 +38,7 @@ def test_the_flat_form_means_the_same() -> None:
 
 
 def test_there_are_refusals_to_test() -> None:
-    assert len(REFUSED) == 6
+    assert len(REFUSED) == 7
 
 
 @pytest.mark.parametrize(("written", "path", "reason"), REFUSED)

@@ -183,6 +183,20 @@ async def test_a_filter_with_ten_thousand_members_is_refused(api: Api) -> None:
     assert await api.fetch("SELECT FROM trigger") == []
 
 
+async def test_a_join_is_refused_when_a_trigger_is_made_and_when_its_filter_is_replaced(api: Api) -> None:
+    service = await api.service()
+    joined = {"filter": {"hidden": False}, "join": {"on": {"resource": "annotations"}}}
+    spec = {"resource": "Item", "actions": ["Created"], "filter": joined, "operation": {"serviceId": service["id"]}}
+    trigger = await api.trigger(service["id"], filter={"dir": "/in"})
+    for refused in (
+        await api.post("/triggers", {"spec": spec}, 400),
+        await api.patch(f"/triggers/{trigger['id']}", {"filter": joined}, 400),
+    ):
+        assert refused["path"] == "spec.filter.join"
+        assert "datasetId" in refused["message"]
+    assert (await api.get(f"/triggers/{trigger['id']}"))["spec"]["filter"] == {"dir": "/in"}
+
+
 async def test_a_deleted_service_takes_its_triggers_with_it(api: Api) -> None:
     service = await api.service()
     trigger = await api.trigger(service["id"])

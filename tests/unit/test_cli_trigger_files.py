@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backbone.model import dql
 from backbone.model.errors import Invalid
 from backbone.model.resources import Catalog
 from launcher.cli import documents
@@ -91,13 +92,19 @@ def test_a_trigger_needs_a_name_and_a_service() -> None:
     assert check(flat, service="gray").declared[0].service == "gray"
 
 
-def test_a_join_that_a_filter_cannot_honour_is_remarked() -> None:
-    trigger = a_trigger()
-    trigger["spec"]["filter"] = {"filter": {"hidden": False}, "resource": "items", "join": {"on": {}}}
-    checked = check(trigger)
-    assert checked.problems == []
-    assert len(checked.remarks) == 1
-    assert "join" in checked.remarks[0]
+def test_a_part_of_a_query_that_a_filter_cannot_honour_is_remarked_and_a_join_refused() -> None:
+    query = {"filter": {"hidden": False}, "resource": "items", "context": {"datasets": ["d1"]}}
+    remarked, refused = a_trigger("remarked"), a_trigger("refused")
+    remarked["spec"]["filter"] = query
+    refused["spec"]["filter"] = {**query, "join": {"on": {"resource": "annotations"}}}
+    checked = check(remarked, refused)
+    assert checked.remarks == ["t.json[0]: filter: context is ignored"]
+    assert checked.problems == [f"t.json[1]: spec.filter.join: {dql.JOIN}"]
+
+
+def test_a_key_that_comes_twice_in_a_file_is_told() -> None:
+    with pytest.raises(Invalid, match=r'^t\.json: spec\.filter\.size: the key "\$gt" comes twice$'):
+        documents.parse(b'{"spec": {"filter": {"size": {"$gt": 1, "$gt": 2}}}}', "t.json")
 
 
 @pytest.mark.parametrize("content", [b'{"a": NaN}', b"\xff", b"", b"[" * 100_000])

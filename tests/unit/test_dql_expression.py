@@ -79,4 +79,5 @@ def test_changing_the_document_afterwards_changes_no_verdict() -> None:
 
 def test_what_a_filter_cannot_honour_of_a_query_is_named() -> None:
     assert dql.compile({"filter": {}, "page": 0, "sort": {}}).ignored == ()
+    assert dql.compile({"filter": {}, "join": {}, "context": None, "references": []}).ignored == ()
     assert dql.compile({"filter": {}, "context": {"datasets": []}, "join": {"on": {}}}).ignored == ("join", "context")

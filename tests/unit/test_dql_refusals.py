@@ -112,6 +112,8 @@ REFUSALS: list[tuple[object, str, str]] = [
     ('"a"', "filter", 'a filter is an object, not "a"'),
     ("{'a': 1}", "filter", f"\"{{'a': 1}}\" cannot be read as JSON (line 1, column 2): {JSON_WANTS}"),
     ("", "filter", f'"" cannot be read as JSON (line 1, column 1): {JSON_WANTS}'),
+    ('{"a": {"b": 1, "b": 2}}', "filter.a", 'the key "b" comes twice'),
+    ('{"a": ' + "[" * 990 + "]" * 990 + "}", "filter", "objects and lists are nested deeper than 32 in it"),
     ('{"a": NaN}', "filter", f'"{{\\"a\\": NaN}}" cannot be read as JSON (line 1, column 7): {JSON_WANTS}'),
     ({"filter": {}, "dir": "/"}, "filter.dir", 'a query that wraps its conditions in "filter" has no such part'),
     (
@@ -127,7 +129,7 @@ REFUSALS: list[tuple[object, str, str]] = [
     (
         {"join": {"on": {"resource": "annotations"}}},
         "filter.join",
-        "a join looks at other entities, and a filter at one alone",
+        dql.JOIN,
     ),
     (
         {"filter": {}, "join": {"filter": {"value": {"$euclidFilter": {}}}}},

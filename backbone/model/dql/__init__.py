@@ -18,9 +18,10 @@ from backbone.model.dql.explanation import Explanation
 from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Nor, Object, Operand, Or
 from backbone.model.dql.parsing import parse
 from backbone.model.dql.paths import Test
-from backbone.model.dql.shapes import unwrapped
+from backbone.model.dql.shapes import JOIN, unwrapped
 
 __all__ = [
+    "JOIN",
     "And",
     "Comparison",
     "ElementMatch",

@@ -14,10 +14,10 @@ Location: TypeAlias = tuple["Location | None", str | int]
 
 
 def refusal(at: Location, reason: str) -> InvalidFilter:
-    return InvalidFilter(_written(at), reason)
+    return InvalidFilter(written(at), reason)
 
 
-def _written(at: Location) -> str:
+def written(at: Location) -> str:
     pieces: list[str | int] = []
     step: Location | None = at
     while step is not None:

@@ -7,14 +7,20 @@ from typing import Final
 
 import orjson
 
+from backbone.model import json_text
 from backbone.model.dql import limits
 from backbone.model.dql.assumptions import IGNORED_IN_A_QUERY, REFUSED_IN_A_QUERY
-from backbone.model.dql.location import Location, refusal
+from backbone.model.dql.location import Location, refusal, written
 from backbone.model.dql.operators import unknown
 from backbone.model.dql.wording import clipped, shown
+from backbone.model.errors import InvalidFilter
 
 #: Parts of a query that choose and order results; on one entity they have no meaning.
 _OF_NO_EFFECT: Final = ("resource", "page", "pageSize", "sort", "limit", "select", "systemSpace", "user", "queryEngine")
+JOIN: Final = (
+    "a join looks at other entities, and a filter at one alone; "
+    'to stay within a dataset, write {"datasetId": "…"} among the conditions'
+)
 _JSON_WANTS: Final = "it wants double quotes, and true, false, null"
 _QUERY: Final = frozenset(("filter", *_OF_NO_EFFECT, *IGNORED_IN_A_QUERY, *REFUSED_IN_A_QUERY))
 
@@ -33,7 +39,7 @@ def unwrapped(given: object, at: Location) -> tuple[dict[object, object], Locati
     if isinstance(inner, dict):
         return inner, (at, "filter"), _checked_query(document, at)
     if isinstance(document.get("join"), dict) and "on" in document["join"]:
-        raise refusal((at, "join"), "a join looks at other entities, and a filter at one alone")
+        raise refusal((at, "join"), JOIN)
     return document, at, ()
 
 
@@ -43,10 +49,14 @@ def _read(given: object, at: Location) -> object:
     if len(given) > limits.BYTES:
         raise refusal(at, _too_large(len(given)))
     try:
-        return orjson.loads(given)
+        document = orjson.loads(given)
+        json_text.refuse_doubled_keys(given, InvalidFilter, written(at))
     except orjson.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise refusal(at, f"{shown(given)} cannot be read as JSON ({place}): {_JSON_WANTS}") from None
+    except RecursionError:
+        raise refusal(at, f"objects and lists are nested deeper than {limits.NESTING} in it") from None
+    return document
 
 
 def _check_size(document: dict[object, object], at: Location) -> None:
@@ -81,7 +91,7 @@ def _checked_query(query: dict[object, object], at: Location) -> tuple[str, ...]
             raise refusal((at, key), f"{key} combines whole queries, and a filter looks at one entity alone")
     if _searches_vectors(query.get("join")):
         raise refusal((at, "join"), unknown("$euclid"))
-    return tuple(key for key in IGNORED_IN_A_QUERY if key in query)
+    return tuple(key for key in IGNORED_IN_A_QUERY if query.get(key))
 
 
 def _searches_vectors(join: object) -> bool:
