@@ -23,22 +23,22 @@ async def follow(pipeline: Pipeline, database: Database, wakeups: Wakeups) -> No
     async with database.lane(durable=False) as connection:
         while True:
             signal.clear()
-            pipeline.index = await refreshed(pipeline.index, connection)
+            await refresh(pipeline.index, connection)
             await wakeups.wait(signal)
 
 
-async def refreshed(index: Index, connection: asyncpg.Connection) -> Index:
-    """The index with what changed in the table since it was made; the same one when nothing did."""
+async def refresh(index: Index, connection: asyncpg.Connection) -> None:
+    """Put into the index what changed in the table since it was made, and take out what is gone."""
     wanted = await definitions.live_trigger_versions(connection)
     have = index.versions
     stale = [trigger_id for trigger_id, version in wanted.items() if have.get(trigger_id) != version]
     gone = have.keys() - wanted.keys()
     if not stale and not gone:
-        return index
-    put = [_live(row) for row in await definitions.live_triggers(connection, stale)]
-    changed = index.changed(put, gone)
-    log.info("triggers loaded", extra={"triggers": len(changed), "changed": len(put), "removed": len(gone)})
-    return changed
+        return
+    index.put_all([_live(row) for row in await definitions.live_triggers(connection, stale)])
+    for trigger_id in gone:
+        index.remove(trigger_id)
+    log.info("triggers loaded", extra={"triggers": len(index), "changed": len(stale), "removed": len(gone)})
 
 
 def _live(row: definitions.LiveTriggerRow) -> LiveTrigger:

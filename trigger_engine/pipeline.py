@@ -27,7 +27,7 @@ class Pipeline:
     work_queue: WorkQueue
     limits: guard.Limits = field(default_factory=guard.Limits)
     index: Index = field(default_factory=Index)
-    """Swapped whole, between two batches, by whoever follows the triggers."""
+    """Changed between two batches by whoever follows the triggers."""
 
     async def carry(self, batch: EventBatch, connection: asyncpg.Connection) -> None:
         """Carry one batch from the log to the queue. Raises when the store does; the batch comes again then."""

@@ -30,7 +30,7 @@ async def run(
     pipeline = Pipeline(work_queue, limits)
     async with database.lane(durable=False) as connection:
         # Not one event before the triggers are known: it would be taken to match none of them.
-        pipeline.index = await live_triggers.refreshed(pipeline.index, connection)
+        await live_triggers.refresh(pipeline.index, connection)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(keep("triggers", partial(live_triggers.follow, pipeline, database, wakeups), health))
         tasks.create_task(keep("match", partial(_carry, pipeline, database, event_log), health))

@@ -10,14 +10,15 @@ from backbone.model.dql import Filter
 from backbone.model.events import RecordedEvent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Compared by identity: an index holds each once, and looks for it among thousands.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LiveTrigger:
     """A trigger as the engine holds it: active, its service too, its filter compiled."""
 
     id: str
     name: str
     version: int
-    project_id: str
+    project_id: str | None  #: None: of every project
     service_id: str
     function_name: str
     resource: str
@@ -31,3 +32,4 @@ class LiveTrigger:
 class Match(msgspec.Struct, frozen=True, gc=False):
     trigger: LiveTrigger
     recorded: RecordedEvent
+    index_version: int = 0  #: of the index that found it

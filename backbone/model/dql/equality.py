@@ -41,7 +41,7 @@ def one_of(operands: tuple[Operand, ...]) -> Test:
     plain = frozenset(operand for operand in texts if not assumptions.has_wildcard(operand))
     dated = frozenset(map(dates.instant, plain)) - {None}
     numbers = [operand for operand in operands if type(operand) is int or type(operand) is float]
-    spelled = frozenset(spelling for number in numbers for spelling in _spellings(number))
+    spelled = frozenset(spelling for number in numbers for spelling in spellings(number))
     epochs = frozenset(map(dates.instant_of_epoch, spelled))
     others = [equals(operand) for operand in operands if type(operand) not in (str, int, float)]
 
@@ -77,17 +77,17 @@ def _equals_text(operand: str) -> Test:
 
 
 def _equals_number(operand: int | float) -> Test:
-    spellings = _spellings(operand)
+    spelled = spellings(operand)
 
     def holds(value: object) -> bool:
         if type(value) is int or type(value) is float:
-            return value in spellings
+            return value in spelled
         return type(value) is str and dates.instant(value) == dates.instant_of_epoch(operand)
 
     return holds
 
 
-def _spellings(number: int | float) -> tuple[int | float, ...]:
+def spellings(number: int | float) -> tuple[int | float, ...]:
     """A number as a JSON reader may hand it over: beyond 64 bits also as a double."""
     return (number,) if -(2**63) < number < 2**63 else (number, float(number))
 
@@ -106,4 +106,4 @@ def _same(operand: Operand, value: object) -> bool:
         return value is operand
     if isinstance(operand, str):
         return value == operand
-    return (type(value) is int or type(value) is float) and value in _spellings(operand)
+    return (type(value) is int or type(value) is float) and value in spellings(operand)

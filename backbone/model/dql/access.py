@@ -1,0 +1,263 @@
+"""By what a filter can be found without being asked: the keys under which an index files it, and what it costs.
+
+For each conjunction there are several such ways (`accesses`), each narrower than "ask it of every entity": the
+equality of a path, a literal start, end or piece of a text, a range of numbers or dates. An index chooses one and
+checks what that leaves open. `cost` is the class of the best way there is, known when a trigger is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final, TypeAlias
+
+from backbone.model.dql import assumptions, dates
+from backbone.model.dql.conjunctions import Conjunction, Literal, conjunctions
+from backbone.model.dql.equality import spellings
+from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Operand
+from backbone.model.dql.paths import MISSING
+
+Parts: TypeAlias = tuple[str, ...]
+
+PIECE: Final = 4
+"""Characters of a text between two `*` by which it is looked for; of a shorter one every text has too many."""
+
+_AFFIX: Final = 2
+"""Characters that make a start or an end of a text worth looking for before a range."""
+
+
+class Cost(IntEnum):
+    """What a filter costs an event that it does not match, from nothing to one evaluation."""
+
+    EVERYTHING = 0  #: it has no condition: each event is a match
+    EQUALITY = 1
+    AFFIX = 2  #: a text's literal start or end
+    PIECE = 3  #: a literal inside of a text
+    RANGE = 4  #: of numbers or dates
+    NEGATION = 5  #: asked of every event, and nearly always a match
+    SCAN = 6  #: asked of every event
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """`family` is `is`, `starts`, `ends`, `holds`, `above`, `below` or `between`; `value` what it looks up."""
+
+    family: str
+    parts: Parts
+    value: Any
+    folded: bool = False  #: upper and lower case are one
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.parts)} {self.family} {self.value!r}{' (any case)' if self.folded else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An entity that passes the `literals` has one of the `keys`, or all of `together`."""
+
+    cost: Cost
+    keys: tuple[Key, ...]
+    literals: tuple[Literal, ...]
+    exact: bool  #: and the other way round: nothing of the literals is left to check
+    hashable: bool = False  #: the keys are plain values of one path, good beside those of other paths in one hash
+
+
+def cost(expression: Expression) -> Cost:
+    """The class of the whole filter: that of its most expensive alternative."""
+    return max((_cost(conjunction) for conjunction in conjunctions(expression)), default=Cost.EVERYTHING)
+
+
+def _cost(conjunction: Conjunction) -> Cost:
+    if not conjunction:
+        return Cost.EVERYTHING
+    rest = (Cost.NEGATION if _nearly_always_holds(literal) else Cost.SCAN for literal in conjunction)
+    return min((access.cost for access in accesses(conjunction)), default=max(rest))
+
+
+def _nearly_always_holds(literal: Literal) -> bool:
+    clause = literal.clause
+    if isinstance(clause, ElementMatch) or clause.operator in _RANGES:
+        return False
+    return clause.operator == "$exists" or not literal.wanted
+
+
+def accesses(conjunction: Conjunction) -> list[Access]:
+    """Every way to find it, in no order."""
+    found = [access for literal in conjunction for access in _of_literal(literal)]
+    return found + list(_between(conjunction))
+
+
+def _of_literal(literal: Literal) -> Iterator[Access]:
+    if not literal.wanted:
+        return
+    clause = literal.clause
+    if isinstance(clause, ElementMatch):
+        yield from _of_element(literal, clause)
+    elif clause.parts:
+        yield from _of_comparison(literal, clause)
+
+
+def _of_element(literal: Literal, clause: ElementMatch) -> Iterator[Access]:
+    """Some element has what the condition asks for, so the path through the list has a value that has it."""
+    if clause.on_values:
+        return
+    members = clause.condition.members if isinstance(clause.condition, And) else (clause.condition,)
+    for member in members:
+        if isinstance(member, Comparison) and member.parts and member.operand is not None:
+            inside = Comparison((*clause.parts, *member.parts), member.operator, member.operand)
+            if inside.operator == "$in" and None in assumptions.members(inside.operand):
+                continue
+            for access in _of_comparison(literal, inside):
+                yield Access(access.cost, access.keys, (literal,), exact=False)
+
+
+def _of_comparison(literal: Literal, clause: Comparison) -> Iterator[Access]:
+    match clause.operator, clause.operand:
+        case ("$eq" | "$in" | "$match") as operator, operand:
+            members = assumptions.members(operand) if operator == "$in" else (operand,)
+            yield from _of_members(literal, clause.parts, members)
+        case (("$ieq" | "$ilike"), str() as text):
+            yield from _of_text(literal, clause.parts, assumptions.folded(text), folded=True)
+        case "$ieq", operand:
+            yield from _of_members(literal, clause.parts, (operand,))
+        case "$glob", str() as pattern:
+            yield from _of_glob(literal, clause.parts, pattern)
+        case (("$gt" | "$gte" | "$lt" | "$lte") as operator, operand):
+            bound = _bound(operand)
+            if bound is not None:
+                family = "above" if operator in _ABOVE else "below"
+                key = Key(family, clause.parts, Bound(operator, *bound))
+                yield Access(Cost.RANGE, (key,), (literal,), exact=False)
+        case _:
+            pass
+
+
+# -- equality and texts -------------------------------------------------------------------------------------------
+
+
+def _of_members(literal: Literal, parts: Parts, members: tuple[Operand, ...]) -> Iterator[Access]:
+    keys: list[Key] = []
+    cost, exact, hashable = Cost.EQUALITY, True, True
+    for member in members:
+        if isinstance(member, str) and assumptions.has_wildcard(member):
+            ways = list(_of_text(literal, parts, member))
+            if not ways:
+                return
+            if len(members) == 1:
+                yield from ways
+                return
+            best = min(ways, key=lambda way: way.cost)
+            keys += best.keys
+            cost, exact, hashable = max(cost, best.cost), False, False
+            continue
+        values = _values(member)
+        if values is None:
+            return
+        keys += [Key("is", parts, value) for value in dict.fromkeys(values)]
+        exact &= type(member) is not bool and len(values) == 1 and not _is_number(member)
+        hashable &= not _is_number(member) and (member is None or len(values) == 1)
+        exact |= member is None and len(members) == 1
+    if keys:
+        yield Access(cost, tuple(keys), (literal,), exact, hashable)
+
+
+def _values(member: Operand) -> tuple[Any, ...] | None:
+    """What to look up; None for lists and objects. Python holds True == 1, and a date equals a number: see `exact`."""
+    if member is None:
+        return None, MISSING
+    if isinstance(member, bool):
+        return (member,)
+    if isinstance(member, str):
+        moment = dates.instant(member)
+        return (member,) if moment is None else (member, *around(moment / 1_000_000))
+    if isinstance(member, int | float):
+        return spellings(member)
+    return None
+
+
+def around(milliseconds: float) -> tuple[float, ...]:
+    """A double and its neighbours: a conversion may have rounded."""
+    return milliseconds, math.nextafter(milliseconds, math.inf), math.nextafter(milliseconds, -math.inf)
+
+
+def _is_number(member: Operand) -> bool:
+    return type(member) is int or type(member) is float
+
+
+def _of_text(literal: Literal, parts: Parts, pattern: str, *, folded: bool = False) -> Iterator[Access]:
+    if not assumptions.has_wildcard(pattern):
+        yield Access(Cost.EQUALITY, (Key("is", parts, pattern, folded),), (literal,), exact=True)
+        return
+    start, *inner, end = pattern.split("*")
+    plain = not any(inner)
+    if start:
+        cost = Cost.AFFIX if len(start) >= _AFFIX else Cost.RANGE
+        yield Access(cost, (Key("starts", parts, start, folded),), (literal,), exact=plain and not end)
+    if end:
+        cost = Cost.AFFIX if len(end) >= _AFFIX else Cost.RANGE
+        yield Access(cost, (Key("ends", parts, end, folded),), (literal,), exact=plain and not start)
+    for piece in inner:
+        for at in range(len(piece) - PIECE + 1):
+            key = Key("holds", parts, piece[at : at + PIECE], folded)
+            yield Access(Cost.PIECE, (key,), (literal,), exact=False)
+
+
+def _of_glob(literal: Literal, parts: Parts, pattern: str) -> Iterator[Access]:
+    if assumptions.negated_glob(pattern)[0]:
+        return
+    if "*" not in pattern:
+        yield Access(Cost.EQUALITY, (Key("is", parts, pattern),), (literal,), exact=False)
+        return
+    # A slash beside `**` may stand for nothing, so it is no part of what a text must have.
+    start, *_, end = pattern.split("*")
+    for family, text in (("starts", start.removesuffix("/")), ("ends", end.removeprefix("/"))):
+        if text:
+            cost = Cost.AFFIX if len(text) >= _AFFIX else Cost.RANGE
+            yield Access(cost, (Key(family, parts, text),), (literal,), exact=False)
+
+
+# -- ranges --------------------------------------------------------------------------------------------------------
+
+_ABOVE: Final = ("$gt", "$gte")
+_WIDEST: Final = 2.0**64  #: of a range that is looked for as one; beyond, one of its bounds will do
+_RANGES: Final = ("$gt", "$gte", "$lt", "$lte")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    operator: str
+    kind: str  #: `number`, or `moment`: nanoseconds since 1970
+    value: int | float
+
+
+def _bound(operand: Operand) -> tuple[str, int | float] | None:
+    """A number or a date; None for other texts, whose order is asked for too seldom to be looked up."""
+    if _is_number(operand):
+        return "number", operand  # type: ignore[return-value]
+    moment = dates.instant(operand) if isinstance(operand, str) else None
+    return None if moment is None else ("moment", moment)
+
+
+def _between(conjunction: Conjunction) -> Iterator[Access]:
+    """Two bounds on one path, both numbers."""
+    bounds: defaultdict[Parts, dict[str, Literal]] = defaultdict(dict)
+    for literal in conjunction:
+        clause = literal.clause
+        if not literal.wanted or isinstance(clause, ElementMatch) or clause.operator not in _RANGES:
+            continue
+        if clause.parts and _is_number(clause.operand):
+            bounds[clause.parts].setdefault("low" if clause.operator in _ABOVE else "high", literal)
+    for parts, ends in bounds.items():
+        if len(ends) == 2:
+            low, high = (_operand(ends[end]) for end in ("low", "high"))
+            if low <= high and high - low <= _WIDEST:
+                key = Key("between", parts, (low, high))
+                yield Access(Cost.RANGE, (key,), (ends["low"], ends["high"]), exact=False)
+
+
+def _operand(literal: Literal) -> Any:
+    assert isinstance(literal.clause, Comparison)
+    return literal.clause.operand

@@ -1,0 +1,407 @@
+"""The ways in which a node finds what is filed under it by a value, instead of asking each filter.
+
+A family looks at one path (a Signature at several), and knows for each value the child nodes to go on in. What
+`nodes` returns may hold too much, as the children check it; it never misses one. A value is a text, a number, true,
+false, null or MISSING; where a path has several (lists), the nodes are those of any of them.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from backbone.model.dql import assumptions, dates
+from backbone.model.dql.access import PIECE, Bound, around
+from trigger_engine.match.projection import Parts, Path
+
+if TYPE_CHECKING:
+    from trigger_engine.match.node import Node
+
+Nodes: TypeAlias = "Sequence[Node]"
+Make: TypeAlias = "Callable[[], Node]"
+
+
+class Signature:
+    """Equality of several paths by one look into a hash: the key is the tuple of their values, or the only value."""
+
+    __slots__ = ("get", "paths", "table")
+
+    def __init__(self, paths: tuple[Path, ...]) -> None:
+        self.paths = paths
+        self.table: dict[Any, Node] = {}
+        fields = [path.fields for path in paths if path.fields is not None]
+        gets = [path.get for path in paths]
+        if len(gets) == 1:
+            self.get = gets[0]
+        elif len(fields) == len(paths):
+            self.get = operator.attrgetter(*fields)
+        else:
+            self.get = lambda view: tuple([get(view) for get in gets])
+
+    def nodes(self, view: Any) -> Nodes:
+        try:
+            node = self.table.get(self.get(view))
+        except (AttributeError, TypeError):
+            return self.nodes_of_irregular(view)
+        return () if node is None else (node,)
+
+    def nodes_of_irregular(self, view: Any) -> Nodes:
+        """A list, or something else than an object, stands on a path; any of the values there may be the one."""
+        for path in self.paths:
+            path.many = path.many or path.meets_list(view)
+        values = [dict.fromkeys(filter(_is_scalar, path.candidates(view)[0])) for path in self.paths]
+        table = self.table
+        if len(values) == 1:
+            return _once(table[value] for value in values[0] if value in table)
+        if math.prod(map(len, values)) <= len(table):
+            return _once(table[key] for key in product(*values) if key in table)
+        return [node for key, node in table.items() if all(map(operator.contains, values, key))]
+
+    def child(self, key: Any, make: Make) -> Node:
+        return _child(self.table, key, make)
+
+    def drop(self, key: Any) -> None:
+        del self.table[key]
+
+    def __bool__(self) -> bool:
+        return bool(self.table)
+
+
+Name: TypeAlias = tuple[str, Parts, bool]
+
+
+class OnePath:
+    """What the families of one path share: values of any shape, and upper and lower case as one.
+
+    Its keys are what `keys_of` makes of the value of a `dql.access.Key`; `child` finds or makes the node of one.
+    """
+
+    __slots__ = ("folded", "name", "path")
+
+    def __init__(self, name: Name, path: Path) -> None:
+        self.name = name
+        self.folded = name[2]
+        self.path = path
+
+    def keys_of(self, value: Any) -> Sequence[Any]:
+        return (value,)
+
+    def load(self, key: Any) -> int:
+        node = self.find(key)
+        return 0 if node is None else node.load
+
+    def find(self, key: Any) -> Node | None:
+        raise NotImplementedError
+
+    def child(self, key: Any, make: Make) -> Node:
+        raise NotImplementedError
+
+    def drop(self, key: Any) -> None:
+        raise NotImplementedError
+
+    def __bool__(self) -> bool:
+        raise NotImplementedError
+
+    def nodes(self, view: Any) -> Nodes:
+        if not self.path.many:
+            try:
+                value = self.path.get(view)
+            except AttributeError:
+                self.path.many = self.path.meets_list(view)
+                return self.of_many(*self.path.candidates(view))
+            if type(value) is not list:
+                return self.of_value(value)
+            self.path.many = True
+        return self.of_many(*self.path.candidates(view))
+
+    def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
+        return _once(node for value in values for node in self.of_value(value))
+
+    def of_value(self, value: Any) -> Nodes:
+        raise NotImplementedError
+
+
+class _Hashed(OnePath):
+    __slots__ = ("table",)
+
+    def __init__(self, name: Name, path: Path) -> None:
+        super().__init__(name, path)
+        self.table: dict[Any, Node] = {}
+
+    def find(self, key: Any) -> Node | None:
+        return self.table.get(key)
+
+    def child(self, key: Any, make: Make) -> Node:
+        return _child(self.table, key, make)
+
+    def drop(self, key: Any) -> None:
+        del self.table[key]
+
+    def __bool__(self) -> bool:
+        return bool(self.table)
+
+
+class Equal(_Hashed):
+    """`is`: a scalar, and a number by the date that is its instant in epoch milliseconds."""
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, name: Name, path: Path) -> None:
+        super().__init__(name, path)
+        self.numbers = False  #: some key is one
+
+    def of_value(self, value: Any) -> Nodes:
+        if type(value) is str:
+            if self.folded:
+                value = assumptions.folded(value)
+            elif self.numbers and (moment := dates.instant(value)) is not None:
+                return _once(self.table[key] for key in (value, *around(moment / 1_000_000)) if key in self.table)
+        elif not _is_scalar(value):
+            return ()
+        node = self.table.get(value)
+        return () if node is None else (node,)
+
+    def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
+        texts_as_they_are = str not in kinds or not (self.numbers or self.folded)
+        if texts_as_they_are and kinds.isdisjoint(_CONTAINERS) and self.table.keys().isdisjoint(values):
+            return ()
+        return super().of_many(values, kinds)
+
+    def child(self, key: Any, make: Make) -> Node:
+        self.numbers = self.numbers or type(key) is int or type(key) is float
+        return super().child(key, make)
+
+
+class Affix(OnePath):
+    """`starts`, `ends`: one look into a hash for each length of start, or end, that somebody asks for."""
+
+    __slots__ = ("tables",)
+
+    def __init__(self, name: Name, path: Path) -> None:
+        super().__init__(name, path)
+        self.tables: dict[int, dict[str, Node]] = {}  #: by length; negative: an end
+
+    def of_value(self, value: Any) -> Nodes:
+        if type(value) is not str:
+            return ()
+        text = assumptions.folded(value) if self.folded else value
+        found = []
+        for length, table in self.tables.items():
+            node = table.get(text[:length] if length > 0 else text[length:])
+            if node is not None:
+                found.append(node)
+        return found
+
+    def find(self, key: str) -> Node | None:
+        return self.tables.get(self._length(key), {}).get(key)
+
+    def child(self, key: str, make: Make) -> Node:
+        return _child(self.tables.setdefault(self._length(key), {}), key, make)
+
+    def drop(self, key: str) -> None:
+        length = self._length(key)
+        del self.tables[length][key]
+        if not self.tables[length]:
+            del self.tables[length]
+
+    def _length(self, key: str) -> int:
+        return len(key)
+
+    def __bool__(self) -> bool:
+        return bool(self.tables)
+
+
+class Ending(Affix):
+    __slots__ = ()
+
+    def _length(self, key: str) -> int:
+        return -len(key)
+
+
+class Piece(_Hashed):
+    """`holds`: every stretch of a text that is as long as the pieces are, looked for in a hash."""
+
+    __slots__ = ()
+
+    def of_value(self, value: Any) -> Nodes:
+        if type(value) is not str:
+            return ()
+        text = assumptions.folded(value) if self.folded else value
+        stretches = {text[at : at + PIECE] for at in range(len(text) - PIECE + 1)}
+        return [self.table[piece] for piece in self.table.keys() & stretches]
+
+
+class OneSided(OnePath):
+    """`above`, `below`: bounds in order, so that those which a value keeps are one slice."""
+
+    __slots__ = ("above", "moments", "numbers")
+
+    def __init__(self, name: Name, path: Path) -> None:
+        super().__init__(name, path)
+        self.above = True
+        self.numbers = _Bounds()
+        self.moments = _Bounds()
+
+    def of_value(self, value: Any) -> Nodes:
+        if type(value) is int or type(value) is float:
+            found = self.numbers.kept_by(value, self.above)
+            if self.moments.values:
+                found += self.moments.kept_by(dates.instant_of_epoch(value), self.above)
+            return found
+        if type(value) is not str:
+            return ()
+        moment = dates.instant(value)
+        if moment is None:
+            return self.moments.nodes  # a date and another text compare by their characters
+        return self.moments.kept_by(moment, self.above) + self.numbers.kept_by(
+            moment, self.above, dates.instant_of_epoch
+        )
+
+    def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
+        if values and kinds <= _NUMBERS:
+            return self.of_value(max(values) if self.above else min(values))
+        return super().of_many(values, kinds)
+
+    def find(self, key: Bound) -> Node | None:
+        return self._bounds(key).find(key)
+
+    def child(self, key: Bound, make: Make) -> Node:
+        return self._bounds(key).child(key, make)
+
+    def drop(self, key: Bound) -> None:
+        self._bounds(key).drop(key)
+
+    def _bounds(self, key: Bound) -> _Bounds:
+        return self.numbers if key.kind == "number" else self.moments
+
+    def __bool__(self) -> bool:
+        return bool(self.numbers.values or self.moments.values)
+
+
+class Below(OneSided):
+    __slots__ = ()
+
+    def __init__(self, name: Name, path: Path) -> None:
+        super().__init__(name, path)
+        self.above = False
+
+
+class _Bounds:
+    """Bounds in ascending order, each with its node; bounds of the same value share one."""
+
+    __slots__ = ("nodes", "values")
+
+    def __init__(self) -> None:
+        self.values: list[int | float] = []
+        self.nodes: list[Node] = []
+
+    def kept_by(self, value: Any, above: bool, scale: Callable[[Any], Any] | None = None) -> list[Node]:
+        if above:
+            return self.nodes[: bisect_right(self.values, value, key=scale)]
+        return self.nodes[bisect_left(self.values, value, key=scale) :]
+
+    def find(self, key: Bound) -> Node | None:
+        at = bisect_left(self.values, key.value)
+        return self.nodes[at] if at < len(self.values) and self.values[at] == key.value else None
+
+    def child(self, key: Bound, make: Make) -> Node:
+        found = self.find(key)
+        if found is None:
+            found = make()
+            at = bisect_left(self.values, key.value)
+            self.values.insert(at, key.value)
+            self.nodes.insert(at, found)
+        return found
+
+    def drop(self, key: Bound) -> None:
+        at = bisect_left(self.values, key.value)
+        del self.values[at], self.nodes[at]
+
+
+class Between(OnePath):
+    """`between`: a range lies in at most three cells of a grid as wide as itself, so a hash finds it."""
+
+    __slots__ = ("grids",)
+
+    def __init__(self, name: Name, path: Path) -> None:
+        super().__init__(name, path)
+        self.grids: dict[float, dict[int, Node]] = {}  #: by the width of their cells
+
+    def of_value(self, value: Any) -> Nodes:
+        if type(value) is str:
+            moment = dates.instant(value)
+            if moment is None:
+                return ()
+            return _once(node for point in around(moment / 1_000_000) for node in self.of_value(point))
+        if type(value) is not int and type(value) is not float:
+            return ()
+        found = []
+        for width, grid in self.grids.items():
+            node = grid.get(_cell(value, width))
+            if node is not None:
+                found.append(node)
+        return found
+
+    def keys_of(self, value: Any) -> Sequence[Any]:
+        low, high = value
+        width = 2.0 ** max(-64, math.ceil(math.log2(high - low))) if high > low else 1.0
+        return [(width, cell) for cell in range(_cell(low, width), _cell(high, width) + 1)]
+
+    def find(self, key: tuple[float, int]) -> Node | None:
+        width, cell = key
+        return self.grids.get(width, {}).get(cell)
+
+    def child(self, key: tuple[float, int], make: Make) -> Node:
+        width, cell = key
+        return _child(self.grids.setdefault(width, {}), cell, make)
+
+    def drop(self, key: tuple[float, int]) -> None:
+        width, cell = key
+        del self.grids[width][cell]
+        if not self.grids[width]:
+            del self.grids[width]
+
+    def __bool__(self) -> bool:
+        return bool(self.grids)
+
+
+OF: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
+    "is": Equal,
+    "starts": Affix,
+    "ends": Ending,
+    "holds": Piece,
+    "above": OneSided,
+    "below": Below,
+    "between": Between,
+}
+ONE_SIDED: Final = ("above", "below")
+RANGES: Final = (*ONE_SIDED, "between")
+
+_CONTAINERS = frozenset({list, dict})
+_NUMBERS = frozenset({int, float})
+
+
+def _is_scalar(value: Any) -> bool:
+    return type(value) is not list and type(value) is not dict
+
+
+def _cell(value: float, width: float) -> int:
+    try:
+        return math.floor(value / width)
+    except OverflowError:  # an integer that is no double lies in no range
+        return -1
+
+
+def _child(table: dict[Any, Node], key: Any, make: Make) -> Node:
+    found = table.get(key)
+    if found is None:
+        found = table[key] = make()
+    return found
+
+
+def _once(nodes: Iterable[Node]) -> list[Node]:
+    return list(dict.fromkeys(nodes))

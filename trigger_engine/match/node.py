@@ -1,0 +1,284 @@
+"""A node of the index: what is filed under one key, and how to go on from there.
+
+Few filters are asked one by one. When they become more than that, each is filed under a key of its own clauses in a
+family, and the node below has only the rest of it to check. So a filter is reached by a handful of looks into hashes,
+however many others there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any, Final, TypeAlias
+
+from backbone.model.dql import access
+from backbone.model.dql.access import Access, Key
+from backbone.model.dql.conjunctions import Conjunction
+from backbone.model.matches import LiveTrigger
+from trigger_engine.match import families
+from trigger_engine.match.checks import Check, ViewTest, all_of
+from trigger_engine.match.families import OnePath, Signature
+from trigger_engine.match.projection import Parts, Path
+
+ASKED: Final = 4
+"""Filters that a node asks one by one; a family costs an event about as much as these."""
+
+KEYS: Final = 8
+"""Of one filter in a Signature, as `$in`s multiply. Beyond, one of the paths gets a family of its own."""
+
+SIGNATURES: Final = 16
+"""Of one node. Each is a look into a hash, so filters that ask for ever other paths share those there are."""
+
+PathOf: TypeAlias = Callable[[Parts], Path]
+Family: TypeAlias = Signature | OnePath
+Place: TypeAlias = tuple[Family, Any]  # and the key in it
+OnePathPlace: TypeAlias = tuple[OnePath, Any]
+
+
+class Filed:
+    """One place of one conjunction of a trigger's filter. `homes`: all places of the trigger."""
+
+    __slots__ = ("checks", "conjunction", "homes", "node", "trigger", "used")
+
+    def __init__(
+        self,
+        trigger: LiveTrigger,
+        homes: list[Filed],
+        conjunction: Conjunction,
+        checks: tuple[Check, ...],
+        used: frozenset[tuple[str, Parts]] = frozenset(),
+    ) -> None:
+        self.trigger = trigger
+        self.homes = homes
+        self.conjunction = conjunction
+        self.checks = checks  #: what is still to be asked
+        self.used = used  #: the kinds of key, by path, that led here
+        self.node: Node
+
+    def accesses(self) -> list[Access]:
+        """The ways in which it may be filed further down."""
+        return [way for way in access.accesses(self.conjunction) if self.used.isdisjoint(map(_use, way.keys))]
+
+
+class Group:
+    """Conjunctions of which the same is left to check: asked once for all of them."""
+
+    __slots__ = ("checks", "filed", "test")
+
+    def __init__(self, checks: tuple[Check, ...]) -> None:
+        self.checks = checks
+        self.test: ViewTest = all_of(checks)
+        self.filed: list[Filed] = []
+
+
+@dataclass(slots=True)
+class Work:
+    """What events cost, counted: filters that were reached, and how many of them had something left to ask."""
+
+    entries: int = 0
+    residuals: int = 0
+
+
+class Node:
+    __slots__ = ("asked", "done", "families", "home", "load", "signatures")
+
+    def __init__(self, home: tuple[Node, Family, Any] | None = None) -> None:
+        self.home = home  #: the node above, the family in it and the key there; None for a root
+        self.load = 0  #: conjunctions filed here and below
+        self.done: list[Filed] = []
+        self.asked: list[Group] = []
+        self.signatures: dict[tuple[Path, ...], Signature] | None = None  # None until it was split
+        self.families: dict[tuple[str, Parts, bool], OnePath] | None = None
+
+    # -- matching: the hot path ---------------------------------------------------------------------------------
+
+    def collect(self, view: Any, found: list[Filed]) -> None:
+        """Add each conjunction here and below that the view passes; one with several places maybe more than once."""
+        found += self.done
+        for group in self.asked:
+            if group.test(view):
+                found += group.filed
+        if self.signatures:
+            # Nearly all that nodes have, so the look into the hash is spelled out: a call costs as much again.
+            for signature in self.signatures.values():
+                try:
+                    node = signature.table.get(signature.get(view))
+                except (AttributeError, TypeError):  # not shaped so, or a list, which has no hash
+                    for node in signature.nodes_of_irregular(view):
+                        node.collect(view, found)
+                else:
+                    if node is not None:
+                        node.collect(view, found)
+        if self.families:
+            for family in self.families.values():
+                for node in family.nodes(view):
+                    node.collect(view, found)
+
+    def count(self, view: Any, work: Work) -> None:
+        """The way of `collect`, counting."""
+        work.entries += len(self.done) + len(self.asked)
+        work.residuals += len(self.asked)
+        for family in self._all_families():
+            for node in family.nodes(view):
+                node.count(view, work)
+
+    # -- filing ---------------------------------------------------------------------------------------------------
+
+    def put(self, filed: Filed, path_of: PathOf) -> None:
+        """File a conjunction that is nowhere yet."""
+        group = self._group(filed)
+        if not filed.checks:
+            self.done.append(filed)
+            self._has(filed)
+        elif group is not None or (self.signatures is None and len(self.asked) < ASKED):
+            self._ask(filed, group)
+        else:
+            if self.signatures is None:
+                self._split(path_of)
+            self._file(filed, path_of)
+
+    def _group(self, filed: Filed) -> Group | None:
+        return next((group for group in self.asked if group.checks == filed.checks), None)
+
+    def _ask(self, filed: Filed, group: Group | None) -> None:
+        if group is None:
+            self.asked.append(group := Group(filed.checks))
+        group.filed.append(filed)
+        self._has(filed)
+
+    def _has(self, filed: Filed) -> None:
+        filed.node = self
+        filed.homes.append(filed)
+        self._weigh(1)
+
+    def _weigh(self, more: int) -> None:
+        node = self
+        node.load += more
+        while node.home is not None:
+            node = node.home[0]
+            node.load += more
+
+    def _split(self, path_of: PathOf) -> None:
+        groups, self.asked, self.signatures, self.families = self.asked, [], {}, {}
+        for group in groups:
+            self._weigh(-len(group.filed))
+            for filed in group.filed:
+                filed.homes.remove(filed)
+                self._file(filed, path_of)
+
+    def _file(self, filed: Filed, path_of: PathOf) -> None:
+        ways = filed.accesses()
+        used, places = self._in_a_signature(ways, path_of) or self._in_a_family(ways, path_of)
+        if not used:
+            self._ask(filed, self._group(filed))
+            return
+        passed = {id(literal) for way in used if way.exact for literal in way.literals}
+        checks = tuple([check for check in filed.checks if id(check.literal) not in passed])
+        uses = filed.used.union(_use(key) for way in used for key in way.keys)
+        for family, key in places:
+            self._keep(family)
+            node = family.child(key, partial(Node, (self, family, key)))
+            node.put(Filed(filed.trigger, filed.homes, filed.conjunction, checks, uses), path_of)
+
+    def _in_a_signature(self, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]] | None:
+        """All equalities that a hash can hold at once."""
+        by_path = {way.keys[0].parts: way for way in ways if way.hashable and len(way.keys) <= KEYS}
+        chosen: list[tuple[Path, Access]] = []
+        keys = 1
+        for parts, way in sorted(by_path.items(), key=lambda item: (len(item[1].keys), item[0])):
+            path = path_of(parts)
+            if not path.many and keys * len(way.keys) <= KEYS:
+                chosen.append((path, way))
+                keys *= len(way.keys)
+        chosen.sort(key=lambda one: one[0].parts)
+        signature = self._signature({path: way for path, way in chosen})
+        if signature is None:
+            return None
+        used = [way for path, way in chosen if path in signature.paths]
+        values = [[key.value for key in way.keys] for way in used]
+        hashed = values[0] if len(used) == 1 else product(*values)
+        return used, [(signature, key) for key in hashed]
+
+    def _signature(self, chosen: dict[Path, Access]) -> Signature | None:
+        assert self.signatures is not None
+        paths = tuple(chosen)
+        if not paths or paths in self.signatures:
+            return self.signatures.get(paths)
+        if len(self.signatures) < SIGNATURES:
+            return Signature(paths)
+        fitting = [one for one in self.signatures if chosen.keys() >= set(one)]
+        return self.signatures[max(fitting, key=len)] if fitting else None
+
+    def _in_a_family(self, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
+        """The cheapest way, and of equal ones that with the fewest others under its key."""
+        assert self.families is not None
+        chosen: list[Access] = []
+        places: list[OnePathPlace] = []
+        lowest: tuple[int, ...] = ()
+        new: dict[families.Name, OnePath] = {}
+        for way in ways:
+            there: list[OnePathPlace] = []
+            for key in way.keys:
+                name = (key.family, key.parts, key.folded)
+                family = self.families.get(name) or new.get(name)
+                if family is None:
+                    family = new[name] = families.OF[key.family](name, path_of(key.parts))
+                there += [(family, at) for at in family.keys_of(key.value)]
+            load = max(family.load(key) for family, key in there)
+            rank = (way.cost, way.keys[0].family in families.ONE_SIDED, load, -_length(way.keys[0]))
+            if not chosen or rank < lowest:
+                lowest, chosen, places = rank, [way], there
+        return chosen, places
+
+    def _keep(self, family: Family) -> None:
+        """In the table from its first use on; the ways that were not chosen leave nothing behind."""
+        assert self.signatures is not None
+        assert self.families is not None
+        if isinstance(family, Signature):
+            self.signatures[family.paths] = family
+        else:
+            self.families[family.name] = family
+
+    # -- taking away --------------------------------------------------------------------------------------------
+
+    def remove(self, filed: Filed) -> None:
+        if filed.checks:
+            group = next(group for group in self.asked if group.checks == filed.checks)
+            group.filed.remove(filed)
+            if not group.filed:
+                self.asked.remove(group)
+        else:
+            self.done.remove(filed)
+        self._weigh(-1)
+        self._drop_if_empty()
+
+    def _drop_if_empty(self) -> None:
+        if self.load == 0 and self.home is not None:
+            above, family, key = self.home
+            family.drop(key)
+            if not family:
+                above.forget(family)
+            above._drop_if_empty()
+
+    def forget(self, family: Family) -> None:
+        assert self.signatures is not None
+        assert self.families is not None
+        if isinstance(family, Signature):
+            del self.signatures[family.paths]
+        else:
+            del self.families[family.name]
+
+    def _all_families(self) -> Iterator[Family]:
+        yield from (self.signatures or {}).values()
+        yield from (self.families or {}).values()
+
+
+def _use(key: Key) -> tuple[str, Parts]:
+    """Bounds of one path are one use of it: a second would find the same again."""
+    return ("range" if key.family in families.RANGES else key.family, key.parts)
+
+
+def _length(key: Key) -> int:
+    return len(key.value) if isinstance(key.value, str) else 0

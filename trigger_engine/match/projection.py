@@ -1,0 +1,306 @@
+"""Reads of an entity only what some filter asks for.
+
+The asked paths form a tree, and each object in it becomes a msgspec struct with just those fields: the decoder skips
+everything else without making anything of it, and decoding is most of what an event costs. A path is then one
+`attrgetter` through structs. Where an entity is not shaped so (a list, null or text on the way) that raises
+AttributeError, and `Path.candidates` walks as DQL says.
+
+Structs are made anew when a path is added. The names of their fields never change, so getters outlive them.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+import orjson
+
+from backbone.model.dql import paths
+from backbone.model.dql.paths import MISSING
+
+FIELDS: Final = 64
+"""Of one struct. The decoder compares each key of the entity with all of them; beyond this a dict is faster."""
+
+Parts = tuple[str, ...]
+Get = Callable[[Any], Any]
+
+_OTHER: Final = str | int | float | bool | None
+
+
+class Path:
+    """One asked path. `many`: a list was met on the way or at the end, so it may have several values."""
+
+    __slots__ = (
+        "_memo",
+        "_names",
+        "_rest",
+        "_split",
+        "_start",
+        "fields",
+        "get",
+        "many",
+        "parts",
+        "projection",
+        "users",
+    )
+
+    def __init__(self, projection: Projection, parts: Parts, names: Parts, inner: _Object | None) -> None:
+        self.projection = projection
+        self.parts = parts
+        self.many = False
+        self.users: set[str] = set()  #: ids of the triggers that ask for it
+        self._names = names
+        self._rest = parts[len(names) :]
+        self._start: Get = operator.attrgetter(".".join(names)) if names else projection.whole_entity
+        self._split: tuple[Get, Get] | None = None
+        self._memo: tuple[Any, list[Any], set[type]] = (None, [], set())
+        self.fields = None if self._rest or inner else ".".join(names)
+        """For an attrgetter of several paths; None when it takes more than that to get the value."""
+        self.get: Get = self._getter(inner)
+        """The value; MISSING where there is none. Raises AttributeError when the entity is not shaped so."""
+
+    def _getter(self, inner: _Object | None) -> Get:
+        start, rest = self._start, self._rest
+        if rest:
+            return lambda view: _straight(start(view), rest)
+        if inner is None:
+            return start
+
+        def object_or_missing(view: Any) -> Any:
+            value = start(view)
+            return MISSING if value is inner.empty else value
+
+        return object_or_missing
+
+    def meets_list(self, view: Any) -> bool:
+        try:
+            return type(self.get(view)) is list
+        except AttributeError:
+            return self._depth_of_list(view) is not None or _is_there(self._start, view)
+
+    def candidates(self, view: Any) -> tuple[list[Any], set[type]]:
+        """Every value that a clause on this path looks at, elements of lists included; and their types."""
+        if self._memo[0] is not view:
+            self._memo = (view, *self._found(view))
+        return self._memo[1:]
+
+    def _found(self, view: Any) -> tuple[list[Any], set[type]]:
+        values = self._of_one_list(view)
+        if values is not None:
+            kinds = set(map(type, values))
+            if list not in kinds:
+                return values, kinds
+        values = []
+        for leaf in self.leaves(view):
+            values.append(leaf)
+            if type(leaf) is list:
+                values += leaf
+        return values, set(map(type, values))
+
+    def _of_one_list(self, view: Any) -> list[Any] | None:
+        """The values when the path goes through one list of objects: two getters in C. None when it does not."""
+        if self._split is None:
+            depth = self._depth_of_list(view)
+            if depth is None or self._rest or depth == len(self._names):
+                return None
+            before, after = ".".join(self._names[:depth]), ".".join(self._names[depth:])
+            self._split = operator.attrgetter(before), operator.attrgetter(after)
+        to_list, of_element = self._split
+        try:
+            values = list(map(of_element, to_list(view)))
+        except (AttributeError, TypeError):
+            return None
+        return values if self.projection.has_no_empty(values) else None
+
+    def _depth_of_list(self, view: Any) -> int | None:
+        node = view
+        for depth, name in enumerate(self._names):
+            if type(node) is list:
+                return depth
+            node = getattr(node, name, None)
+        return None
+
+    def leaves(self, view: Any) -> Iterator[Any]:
+        """What `paths.leaves` gives for the entity."""
+        if self._names:
+            return self._below(view, 0)
+        return paths.leaves(self._start(view), self.parts)
+
+    def _below(self, node: Any, depth: int) -> Iterator[Any]:
+        """`paths.leaves` over structs, and over what was decoded whole below them."""
+        if depth == len(self._names):
+            if self._rest:
+                yield from paths.leaves(node, self._rest)
+            else:
+                yield MISSING if self.projection.is_empty(node) else node
+        elif isinstance(node, msgspec.Struct):
+            yield from self._below(getattr(node, self._names[depth]), depth + 1)
+        elif type(node) is list:
+            for element in node:
+                if isinstance(element, msgspec.Struct):
+                    yield from self._below(element, depth)
+        else:
+            yield MISSING
+
+
+def _is_there(start: Get, view: Any) -> bool:
+    try:
+        start(view)
+    except AttributeError:
+        return False
+    return True
+
+
+def _straight(node: Any, parts: Parts) -> Any:
+    """Through objects that were decoded whole. Raises AttributeError at a list, like a getter through structs."""
+    for part in parts:
+        if type(node) is dict:
+            node = node.get(part, MISSING)
+        elif type(node) is list:
+            raise AttributeError(part)
+        else:
+            return MISSING
+    return node
+
+
+class _Object:
+    """An object on the way to asked paths: its members are objects like it, or fields that are decoded whole."""
+
+    __slots__ = ("empty", "members", "name", "parent", "struct")
+
+    def __init__(self, parent: _Object | None, name: str) -> None:
+        self.parent = parent
+        self.name = name
+        self.members: dict[str, _Object | str] = {}
+        self.struct: Any = None
+        self.empty: Any = None
+
+    def make(self) -> None:
+        fields: list[Any] = []
+        for member in self.members.values():
+            if isinstance(member, _Object):
+                element: Any = member.struct | list[Any] | _OTHER
+                fields.append((member.name, member.struct | list[element] | _OTHER, member.empty))
+            else:
+                fields.append((member, Any, MISSING))
+        keys = {member if isinstance(member, str) else member.name: key for key, member in self.members.items()}
+        self.struct = msgspec.defstruct("Asked", fields, rename=keys, frozen=True, eq=False, gc=False)
+        self.empty = self.struct()
+
+
+class Projection:
+    """The paths that are asked of one resource, and the decoder that reads them."""
+
+    def __init__(self) -> None:
+        self._root = _Object(None, "")
+        self._paths: dict[tuple[Parts, bool], Path] = {}
+        self._stale: set[_Object] = {self._root}
+        self._decoder = msgspec.json.Decoder()
+        self._empties: frozenset[int] = frozenset()
+        self._reads_whole = False
+        self._raw = b""
+        self._whole: tuple[bytes, Any] = (b"", None)
+
+    def path(self, parts: Parts, *, whole: bool = False) -> Path:
+        """`whole`: what is inside of an object or a list at its end is looked at too."""
+        found = self._paths.get((parts, whole))
+        if found is None:
+            names, inner = self._place(parts, whole)
+            self._reads_whole |= not names
+            found = self._paths[parts, whole] = Path(self, parts, names, inner)
+        return found
+
+    def forget(self, path: Path) -> None:
+        """Nobody asks for it any more. Its field is read on until the engine starts anew."""
+        for key in ((path.parts, False), (path.parts, True)):
+            if self._paths.get(key) is path:
+                del self._paths[key]
+
+    def expect(self, wanted: Iterable[tuple[Parts, bool]]) -> None:
+        """Make room for many paths at once, each object read in the way that suits all that is asked of it."""
+        asked = set(wanted)
+        members: defaultdict[Parts, set[str]] = defaultdict(set)
+        for parts, _ in asked:
+            for depth, part in enumerate(parts):
+                members[parts[:depth]].add(part)
+        for parts in sorted(prefix for prefix, keys in members.items() if prefix and len(keys) > FIELDS):
+            self._place(parts, True)
+        for parts, whole in sorted(asked, key=lambda wish: (not wish[1], -len(wish[0]), wish[0])):
+            self.path(parts, whole=whole)
+
+    def decode(self, entity: bytes) -> Any:
+        """The view of an entity that paths look at, valid until the next.
+
+        Raises msgspec.DecodeError for what is no JSON object, and UnicodeDecodeError for what is no text.
+        """
+        if not entity.isascii():
+            entity.decode()  # the decoder does not look into texts that nobody asks for
+        if self._stale:
+            self._make()
+        if self._reads_whole:
+            self._raw = entity
+        return self._decoder.decode(entity)
+
+    def whole_entity(self, view: Any) -> Any:
+        """All of the entity whose view this is; read when first asked for."""
+        if self._whole[0] is not self._raw:
+            self._whole = (self._raw, orjson.loads(self._raw))
+        return self._whole[1]
+
+    def is_empty(self, node: Any) -> bool:
+        """Whether it stands for an object that is not there."""
+        return id(node) in self._empties
+
+    def has_no_empty(self, nodes: list[Any]) -> bool:
+        return self._empties.isdisjoint(map(id, nodes))
+
+    def _place(self, parts: Parts, whole: bool) -> tuple[Parts, _Object | None]:
+        """The fields to go through, none where only the whole entity helps; and the object that it ends at, if so."""
+        node = self._root
+        names: list[str] = []
+        for depth, part in enumerate(parts):
+            last = depth == len(parts) - 1
+            # A number may be an index, and structs have none: the value is decoded whole from here on.
+            ends = last or _is_index(parts[depth + 1])
+            if part not in node.members:
+                if len(node.members) >= FIELDS:
+                    return (), None
+                self._add(node, part, is_object=not ends)
+            member = node.members[part]
+            if isinstance(member, str):
+                return (*names, member), None
+            if ends and (whole or not last):
+                return (), None
+            names.append(member.name)
+            node = member
+        return tuple(names), node
+
+    def _add(self, node: _Object, part: str, *, is_object: bool) -> None:
+        name = f"f{len(node.members)}"
+        node.members[part] = member = _Object(node, name) if is_object else name
+        changed: _Object | None = member if isinstance(member, _Object) else node
+        while changed is not None:
+            self._stale.add(changed)
+            changed = changed.parent
+
+    def _make(self) -> None:
+        for node in _inside_out(self._root):
+            if node in self._stale:
+                node.make()
+        self._stale.clear()
+        self._empties = frozenset(id(node.empty) for node in _inside_out(self._root))
+        self._decoder = msgspec.json.Decoder(self._root.struct)
+
+
+def _inside_out(node: _Object) -> Iterator[_Object]:
+    for member in node.members.values():
+        if isinstance(member, _Object):
+            yield from _inside_out(member)
+    yield node
+
+
+def _is_index(part: str) -> bool:
+    return part.isdigit()
