@@ -1,8 +1,11 @@
 """Requests that arrive together are written together.
 
-While an append is on its way to the disk the next requests gather, and the next append takes them all; when many have
-gathered, a second one goes beside the first. Each request is answered after the commit that holds its events; a failed
-append fails exactly the requests that were in it.
+An append of one event costs nearly as much as one of thirty, so after each the next waits for company: for as many
+requests as were answered by it or came meanwhile, since who was answered is on the way back. Where clients wait for
+their answers that is all of them, and the wait ends with the last. Where they do not, it ends when a moment brings
+nobody, or when it was long. In a quiet system it is over before the next request comes, which is written at once.
+
+Each request is answered after the commit that holds its events; a failed append fails exactly the requests in it.
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ from backbone.model.errors import Unavailable
 from backbone.model.events import Event
 from backbone.ports import EventLog
 
-A_SECOND = 8  # requests that wait while an append waits for the disk are worth a second one beside it
-REST = 0.002  # seconds after an append of a single request
 BATCH = 500  # events; a request is not split, so a large one makes a larger batch
-QUIET_TURNS = 4  # of the event loop: from the bytes to the request waiting here it takes about two
+ENOUGH = 64  # requests that wait for no more
+MOMENT = 0.002  # seconds; who was answered and is coming back is there by then
+MOMENTS = 4  # that one waits at most, while each brings somebody
 MOST_WAITING = 100_000_000  # bytes
 _AN_EVENT = 1_000  # bytes that an event takes beside its documents, about
 
@@ -43,8 +46,9 @@ class EventWriter:
         self._most_waiting = most_waiting
         self._requests: deque[_Request] = deque()
         self._weight = 0
-        self._something = asyncio.Event()
-        self._gathering = asyncio.Lock()
+        self._wanted = 1  # requests
+        self._enough = asyncio.Event()
+        self._next_look: asyncio.TimerHandle | None = None
 
     async def write(self, events: Sequence[Event], size: int) -> None:
         """Return when the events are safe. Raises Unavailable when they are not, or when too many wait already."""
@@ -54,43 +58,42 @@ class EventWriter:
         request = _Request(events, weight, asyncio.get_running_loop().create_future())
         self._requests.append(request)
         self._weight += weight
-        self._something.set()
+        if len(self._requests) >= self._wanted:
+            self._enough.set()
         await request.done
 
     async def run(self) -> None:
         try:
-            async with asyncio.TaskGroup() as appends:
-                appends.create_task(self._write(at_least=1))
-                appends.create_task(self._write(at_least=A_SECOND))
+            while True:
+                await self._enough.wait()
+                batch = self._next_batch()
+                if self._next_look is not None:
+                    self._next_look.cancel()
+                await self._append(batch)
+                self._gather(len(batch))
         finally:
             self._fail(self._requests, "the gateway is stopping")
 
-    async def _write(self, at_least: int) -> None:
-        while True:
-            await self._enough(at_least)
-            async with self._gathering:
-                await self._gather()
-                batch = self._next_batch()
-            if batch:
-                await self._append(batch)
-                # An append of one costs nearly what one of eight costs: after a small one, more are worth waiting for.
-                await asyncio.sleep(max(0.0, REST - len(batch) * REST / A_SECOND))
+    def _gather(self, answered: int) -> None:
+        self._want(min(answered + len(self._requests), ENOUGH))
+        self._look_again(MOMENTS, len(self._requests))
 
-    async def _enough(self, at_least: int) -> None:
-        while len(self._requests) < at_least:
-            self._something.clear()
-            await self._something.wait()
+    def _look_again(self, moments: int, have: int) -> None:
+        self._next_look = asyncio.get_running_loop().call_later(MOMENT, self._look, moments - 1, have)
 
-    async def _gather(self) -> None:
-        """Wait as long as turns of the event loop bring more: who was answered by the last commit is on the way back.
+    def _look(self, moments: int, had: int) -> None:
+        have = len(self._requests)
+        if moments and have > had:
+            self._look_again(moments, have)
+        else:
+            self._want(1)
 
-        An append of one event takes nearly as long as one of twenty, and nobody waits here while nothing comes.
-        """
-        quiet = 0
-        while quiet < QUIET_TURNS and len(self._requests) < BATCH:
-            before = len(self._requests)
-            await asyncio.sleep(0)
-            quiet = quiet + 1 if len(self._requests) == before else 0
+    def _want(self, requests: int) -> None:
+        self._wanted = requests
+        if len(self._requests) >= requests:
+            self._enough.set()
+        else:
+            self._enough.clear()
 
     def _next_batch(self) -> list[_Request]:
         batch: list[_Request] = []

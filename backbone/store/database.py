@@ -105,10 +105,6 @@ class KeptLane:
                 connection = self._connection = await self._stack.enter_async_context(self._open())
             yield connection
 
-    @property
-    def busy(self) -> bool:
-        return self._one_at_a_time.locked()
-
     async def close(self) -> None:
         self._connection = None
         await self._stack.aclose()

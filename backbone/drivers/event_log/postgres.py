@@ -21,7 +21,6 @@ from backbone.store.queries import sql
 from backbone.store.wakeups import Wakeups
 
 CHANNEL = "events"
-_WRITERS = 2  # connections that append at the same time
 _FIRST_PAUSE = 0.0005  # seconds; an open transaction that hides events is mostly a commit away from ending
 _LONGEST_PAUSE = 0.05
 
@@ -38,11 +37,10 @@ class PostgresEventLog:
         self._database = database
         self._wakeups = wakeups
         self._reader = reader
-        self._lanes = [KeptLane(database) for _ in range(_WRITERS)]
+        self._lane = KeptLane(database)
 
     async def append(self, events_: Sequence[Event]) -> None:
-        lane = next((lane for lane in self._lanes if not lane.busy), self._lanes[0])
-        async with lane.use() as connection:
+        async with self._lane.use() as connection:
             while True:
                 try:
                     await events.append(connection, events_)
@@ -52,8 +50,7 @@ class PostgresEventLog:
         self._wakeups.wake([CHANNEL])
 
     async def close(self) -> None:
-        for lane in self._lanes:
-            await lane.close()
+        await self._lane.close()
 
     async def read(self, limit: int) -> AsyncGenerator[PostgresEventBatch, None]:
         signal = self._wakeups.watch(CHANNEL)
