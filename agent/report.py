@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from backbone.model.messages import Finished, Logged, Progressed, Report, Started
 from backbone.ports import Reports
 
-LINGER = 0.008  # seconds between two sends: a quarter of what a person can see, and hundreds of short executions
+LINGER = 0.016  # seconds between two sends: less than a person sees, and hundreds of short executions
 AT_MOST = 1000  # reports in one message
 AT_MOST_BYTES = 8_000_000  # of documents in one message; a single report may have more
 

@@ -30,7 +30,7 @@ from backbone.store.wakeups import Wakeups
 from dispatcher import enqueue, retry
 from dispatcher.retry import RetryPolicy
 
-PAUSE = 0.02  # seconds between two batches: outcomes are waited for by people, not by the next stage
+PAUSE = 0.04  # seconds between two batches: outcomes are waited for by people, not by the next stage
 
 BATCH = 20
 """Rows of reports settled at a time; each holds what an agent said in some milliseconds."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-AN_ITEM = 0.002  # seconds
-LONGEST = 0.008
+AN_ITEM = 0.001  # seconds
+LONGEST = 0.016
 
 
 async def pause_after(items: int) -> None:
