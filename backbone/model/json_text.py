@@ -39,9 +39,7 @@ def read(document: bytes, error: type[Invalid]) -> Any:
         value = orjson.loads(document)
     except orjson.JSONDecodeError as found:
         raise error("", f"is not JSON: {found}") from None
-    # Written again, a key that came twice comes once, and so does its colon; other colons stay, if none is escaped.
-    colons = document.count(b":")
-    if orjson.dumps(value).count(b":") != colons or (b"\\" in document and _escaped_colon.search(document)):
+    if may_double_keys(document, value):
         refuse_doubled_keys(document, error)
     return value
 
@@ -60,7 +58,14 @@ def check(document: bytes, error: type[Invalid]) -> None:
         _refuse_huge_integers(document, error)
 
 
-def refuse_doubled_keys(document: bytes | str, error: type[Invalid], path: str = "") -> None:
+def may_double_keys(document: bytes, value: Any) -> bool:
+    """Whether a key may come twice in what orjson decoded as `value`; rarely true where none does."""
+    # Written again, a key that came twice comes once, and so does its colon; other colons stay, if none is escaped.
+    colons = document.count(b":")
+    return orjson.dumps(value).count(b":") != colons or (b"\\" in document and bool(_escaped_colon.search(document)))
+
+
+def refuse_doubled_keys(document: bytes, error: type[Invalid], path: str = "") -> None:
     """For what is known to be JSON, and to nest no deeper than Python reads."""
     found = _doubled(json.loads(document, object_pairs_hook=_Pairs, parse_int=str, parse_float=str))
     if found is not None:

@@ -46,6 +46,7 @@ def test_every_limit_is_on_the_page() -> None:
         limits.BYTES,
         limits.NESTING,
         limits.LIST_MEMBERS,
+        limits.INDEXES,
         limits.CONJUNCTIONS,
         limits.GLOB_STARS,
         limits.GLOB_TEXT,

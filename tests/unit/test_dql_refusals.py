@@ -142,6 +142,12 @@ REFUSALS: list[tuple[object, str, str]] = [
     ({"a": [[0] * 1001]}, "filter.a[0]", "the list has 1,001 members; at most 1,000 are allowed"),
     (nested(33), "filter" + ".a" * 32, "objects and lists are nested deeper than 32 here"),
     ({".".join("a" * 33): 1}, "filter." + ".".join("a" * 30) + ".…", "the path has more than 32 parts"),
+    ({".".join("0" * 9): 1}, "filter", "a path has more than 8 numbers among its parts"),
+    (
+        {"$or": [{"a.0.1": {"$match": {"0.0.a": {"$match": {"$and": [{"7.b.0.0.0.12": None}]}}}}}]},
+        "filter",
+        "a path has more than 8 numbers among its parts",
+    ),
     ({"a": "x" * 70_000}, "filter", "the filter is 70,008 bytes of JSON; at most 65,536 are allowed"),
     ({"a": "é" * 33_000}, "filter", "the filter is 66,008 bytes of JSON; at most 65,536 are allowed"),
     ('{"a": 1}' + " " * 70_000, "filter", "the filter is 70,008 bytes of JSON; at most 65,536 are allowed"),
@@ -196,6 +202,7 @@ def test_a_hostile_key_does_not_make_a_long_path() -> None:
         {"$or": [{"a": index} for index in range(64)]},
         {"$nor": [{"a": index} for index in range(1000)]},
         {"a": {"$glob": "*a" * 32}},
+        {"0.a.0.0": {"$match": {"0.0.0": {"$match": {"0.b0.0": {"$gt": 1}}}}}, "0.0.0": 1},
         {"a": "x" * 65_528},
     ],
 )

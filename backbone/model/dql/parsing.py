@@ -30,6 +30,8 @@ def parse(document: dict[object, object], at: Location) -> Expression:
             f"with its $or multiplied out it has more than {limits.CONJUNCTIONS} alternatives; "
             "several values of one field belong in one $in",
         )
+    if limits.indexes(expression) > limits.INDEXES:
+        raise refusal(at, f"a path has more than {limits.INDEXES} numbers among its parts")
     return expression
 
 

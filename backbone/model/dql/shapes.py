@@ -50,11 +50,12 @@ def _read(given: object, at: Location) -> object:
         raise refusal(at, _too_large(len(given)))
     try:
         document = orjson.loads(given)
-        json_text.refuse_doubled_keys(given, InvalidFilter, written(at))
+        if json_text.may_double_keys(given.encode(), document):
+            json_text.refuse_doubled_keys(given.encode(), InvalidFilter, written(at))
     except orjson.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise refusal(at, f"{shown(given)} cannot be read as JSON ({place}): {_JSON_WANTS}") from None
-    except RecursionError:
+    except (RecursionError, orjson.JSONEncodeError):
         raise refusal(at, f"objects and lists are nested deeper than {limits.NESTING} in it") from None
     return document
 
