@@ -15,6 +15,7 @@ from backbone.ports import EventLog, WorkQueue
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
 from gateway.app import App
+from gateway.joined_writes import Connection
 from gateway.parts import Parts
 from gateway.settings import GatewaySettings
 
@@ -75,7 +76,7 @@ class _Server(uvicorn.Server):
 def _config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -98,6 +98,16 @@ async def test_a_body_is_refused_before_it_is_sent(database: str) -> None:
         assert (await raw(client.base_url.port or 0, head + b"{" * 100)).startswith(b"HTTP/1.1 413")
 
 
+async def test_an_answer_to_who_sends_no_more_is_whole(database: str) -> None:
+    async with listening(database) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        assert f"content-length: {len(body)}".encode() in head
+        writer.close()
+        await writer.wait_closed()
+
+
 async def test_a_codebase_may_be_large(database: str) -> None:
     async with listening(database) as client:
         content = codebase_zip("#" * 20_000_000)
