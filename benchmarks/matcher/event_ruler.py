@@ -24,7 +24,7 @@ class Pass:
 
 
 class EventRuler:
-    """One JVM: events are loaded once, then machine after machine. Its processors are those of this process."""
+    """One JVM: events are loaded once, then come machines. Its processors are those of this process."""
 
     def __init__(self, folder: Path) -> None:
         self._rules = folder / "rules.txt"
