@@ -9,13 +9,14 @@ Example:
 from __future__ import annotations
 
 import argparse
+import gc
 import json
-import resource
+import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
 
 import orjson
 
@@ -35,22 +36,27 @@ class Cell:
     """Events a CPU second, a figure a pass."""
     loading: float
     """CPU seconds from compiled filters to the index."""
-    entries: float | None
+    entries: float
     """Visited in the index, an event;"""
-    residuals: float | None
+    residuals: float
     """conditions evaluated one by one, an event."""
     checked: int
     """Events whose matches were compared with plain evaluation."""
-    peak: int
-    """Bytes of the process at its largest."""
+    filter_bytes: float
+    """Memory of a trigger with its compiled filter,"""
+    index_bytes: float
+    """and what the index takes for it beside that."""
 
 
 def measured(name: str, triggers: int, events: int, passes: int, checked: int, seconds: float) -> Cell:
     made = sets.made(name, triggers, events)
+    before = _memory()
     live = made.triggers
+    filters = _memory()
     began = time.process_time()
     index = Index(live)
     loading = time.process_time() - began
+    indexed = _memory()
     machine.settle()
     batches = records.batches(made.events)
     matches, _ = machine.timed(index, batches)
@@ -70,14 +76,19 @@ def measured(name: str, triggers: int, events: int, passes: int, checked: int, s
         entries=entries,
         residuals=residuals,
         checked=check(index, live, made.events[:checked], seconds),
-        peak=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        filter_bytes=(filters - before) / triggers,
+        index_bytes=(indexed - filters) / triggers,
     )
 
 
-def work(index: Any, events: Sequence[RecordedEvent]) -> tuple[float, float] | tuple[None, None]:
-    """What matching looks at for an event, as far as the index counts it."""
-    if not hasattr(index, "work"):
-        return None, None
+def _memory() -> int:
+    """Bytes that the process has for itself now."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def work(index: Index, events: Sequence[RecordedEvent]) -> tuple[float, float]:
+    """What matching looks at for an event: entries of the index, and conditions one by one."""
     counted = index.work(events)
     return counted.entries / len(events), counted.residuals / len(events)
 

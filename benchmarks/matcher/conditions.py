@@ -111,7 +111,7 @@ def cel(conditions: Conditions) -> str:
 
 
 def _cel(condition: Condition) -> str:
-    at = f"entity.{condition.path}"
+    at = condition.path
     if condition.kind in ("starts", "ends", "contains"):
         method = {"starts": "startsWith", "ends": "endsWith", "contains": "contains"}[condition.kind]
         return f"{at}.{method}({json.dumps(condition.value)})"
