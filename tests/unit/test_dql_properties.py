@@ -13,60 +13,8 @@ from backbone.model import dql
 from backbone.model.dql import operators
 from backbone.model.dql.expression import json_of
 from backbone.model.errors import InvalidFilter
+from tests.support.dql_strategies import ENTITIES, FILTERS, PATHS, PLAIN, SCALARS
 
-# Few names and values, so that filters meet entities; and among them what has been confused with one another before.
-NAMES = st.sampled_from(["a", "b", "c", "0", "1", "$and", "é"])
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.sampled_from([0, 1, 1.0, -1, 5, 2**53 + 1, 2**63, 10**25, 1e25, 0.5, 1714651200000]),
-    st.sampled_from(
-        ["", "a", "A", "ab", "*", "a*", "*a*", "5", "/a/b", "ß", "2024-05-02", "2024-05-02T12:00:00Z", "İ"]
-    ),
-    st.integers(),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.text(max_size=5),
-)
-
-
-def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    return st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3)
-
-
-VALUES: st.SearchStrategy[Any] = st.recursive(SCALARS, containers, max_leaves=8)
-ENTITIES = st.dictionaries(NAMES, VALUES, max_size=4) | VALUES
-PATHS = st.lists(st.sampled_from(["a", "b", "c", "0", "1", "é"]), min_size=1, max_size=3).map(".".join)
-PLAIN = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3), max_leaves=4)
-COMPARISONS = st.one_of(
-    PLAIN,
-    st.fixed_dictionaries({}, optional={"$eq": PLAIN, "$ne": PLAIN, "$nin": st.lists(PLAIN, max_size=3)}),
-    st.builds(
-        lambda name, operand: {name: operand},
-        st.sampled_from(["$gt", "$gte", "$lt", "$lte"]),
-        st.integers() | st.text(),
-    ),
-    st.builds(lambda name, operand: {name: operand}, st.sampled_from(["$in", "$nin"]), st.lists(PLAIN, max_size=3)),
-    st.builds(
-        lambda name, text: {name: text},
-        st.sampled_from(["$ieq", "$ilike", "$glob", "$match"]),
-        st.text("aA*/!", max_size=6),
-    ),
-    st.booleans().map(lambda wanted: {"$exists": wanted}),
-)
-
-
-def compositions(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    members = st.lists(inner, max_size=3)
-    return st.one_of(
-        st.builds(lambda name, several: {name: several}, st.sampled_from(["$and", "$or", "$nor"]), members),
-        st.builds(lambda path, condition: {path: {"$match": condition}}, PATHS, inner),
-        st.builds(lambda one, other: {**one, **other}, inner, inner),
-    )
-
-
-FILTERS: st.SearchStrategy[dict[str, Any]] = st.recursive(
-    st.dictionaries(PATHS, COMPARISONS, max_size=2), compositions, max_leaves=5
-)
 OPERATORS = st.sampled_from([*sorted(operators.ALL), "$regex", "$", "filter", "join", "a", "a.b", ""])
 ANYTHING = st.recursive(
     SCALARS | st.floats() | st.text(),

@@ -23,7 +23,8 @@ def named(cases: list[dict[str, Any]]) -> list[Any]:
     return [pytest.param(case, id=case["name"]) for case in cases]
 
 
-VECTORS = named(lines("vectors.jsonl") + lines("own-vectors.jsonl") + lines("regressions.jsonl"))
+FILES = ("vectors.jsonl", "own-vectors.jsonl", "regressions.jsonl", "counterexamples.jsonl")
+VECTORS = named([case for file in FILES for case in lines(file)])
 MATRIX = json.loads((DATA / "matrix.json").read_text(encoding="utf-8"))
 
 
