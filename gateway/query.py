@@ -1,31 +1,28 @@
 """`POST /query/faas`: DQL over what is stored, a page at a time.
 
-What equality of a few fields can find, PostgreSQL finds; only when the filter asks for more, or for another order, are
-documents looked at one by one, and then a bounded number of them.
+What equality of a few fields can find, PostgreSQL finds by its indexes; only when the filter asks for more, or for
+another order, are documents looked at one by one, by PostgreSQL too, and then a bounded number of them.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-import msgspec
-import orjson
 
 from backbone.model import dql, triggers
 from backbone.model.dql.expression import And, Comparison, Expression, conjunction
+from backbone.model.dql.limits import NESTING
 from backbone.model.errors import Invalid, InvalidFilter
 from backbone.store import finding
-from backbone.store.finding import Collection, Wanted
+from backbone.store.finding import Collection, Sort, Wanted
 from gateway import execution_documents, shapes
 from gateway.operations import PREFIX, Call, Operation
 
 LARGEST_PAGE = 1_000
 _LAST_ROW = 10_000_000
-_SLICE = 500
 
 Documents = Callable[[asyncpg.Connection, Sequence[Any]], Awaitable[list[Any]]]
 
@@ -67,22 +64,50 @@ class _Asked:
 
     resource: Resource
     wanted: Wanted
-    rest: dql.Filter | None
-    sort: tuple[str, bool] | None  #: field and whether descending; None is the collection's own order
+    rest: Expression | None
+    sort: Sort | None  #: None is the collection's own order
     first: int
     size: int
 
 
 async def query(call: Call) -> Any:
     asked = _read(call.written(shapes.Query))
+    collection = asked.resource.collection
     async with finding.patiently(call.parts.database.pool) as connection:
         if asked.rest is None and asked.sort is None:
             # One more than asked for: whether there is more is known also where the count has ended.
-            found = await asked.resource.collection.page(connection, asked.wanted, asked.size + 1, asked.first)
-            items = await asked.resource.documents(connection, found[: asked.size])
-            total = await asked.resource.collection.count(connection, asked.wanted)
-            return _page(items, total, len(found) > asked.size, asked)
-        return await _looked_through(connection, asked)
+            found = await collection.page(connection, asked.wanted, asked.size + 1, asked.first)
+            total = await collection.count(connection, asked.wanted)
+            more = len(found) > asked.size
+        else:
+            await _refuse_too_many(connection, asked)
+            found, total = await collection.sorted_page(
+                connection,
+                asked.wanted,
+                asked.rest or And(()),
+                asked.sort,
+                asked.size,
+                asked.first,
+                most=asked.resource.looked_at,
+            )
+            more = asked.first + len(found) < total
+        items = await asked.resource.documents(connection, found[: asked.size])
+    return shapes.Page(
+        items=items,
+        total_items_count=total,
+        total_pages_count=-(-total // asked.size),
+        has_next_page=more,
+    )
+
+
+async def _refuse_too_many(connection: asyncpg.Connection, asked: _Asked) -> None:
+    most, collection = asked.resource.looked_at, asked.resource.collection
+    if await collection.count(connection, asked.wanted, most + 1) > most:
+        raise InvalidFilter(
+            "filter",
+            f"asks for more than equality, and more than {most:,} {collection.name} would have to be looked at one by"
+            f" one; narrow it by one of {', '.join(collection.fields)}",
+        )
 
 
 def _read(written: shapes.Query) -> _Asked:
@@ -97,7 +122,7 @@ def _read(written: shapes.Query) -> _Asked:
     return _Asked(
         resource,
         wanted,
-        None if rest is None else dql.Filter(written.filter, rest, ()),
+        rest,
         _order(written.sort or {}, resource),
         written.page * written.page_size,
         written.page_size,
@@ -124,76 +149,26 @@ def narrowed(expression: Expression, fields: Sequence[str]) -> tuple[dict[str, l
 
 
 def _values(member: Expression) -> list[str] | None:
-    """The texts of an equality; None when it is no equality, or not with plain texts alone."""
+    """The texts of an equality; None when it is no equality, or not with plain texts alone that a column can hold."""
     if not isinstance(member, Comparison) or member.operator not in ("$eq", "$in"):
         return None
     operands = member.operand if isinstance(member.operand, tuple) and member.operator == "$in" else (member.operand,)
-    values = [operand for operand in operands if isinstance(operand, str) and "*" not in operand]
+    values = [operand for operand in operands if isinstance(operand, str) and not {"*", "\x00"} & set(operand)]
     return values if len(values) == len(operands) else None
 
 
-def _order(sort: dict[str, str], resource: Resource) -> tuple[str, bool] | None:
+def _order(sort: dict[str, str], resource: Resource) -> Sort | None:
     if len(sort) > 1:
         raise Invalid("sort", "names more than one field")
     for field, direction in sort.items():
         if direction not in ("ascending", "descending"):
             raise Invalid(f"sort.{field[:40]}", f"{direction[:40]!r} is not 'ascending' or 'descending'")
+        path = tuple(field.split("."))
+        if len(path) > NESTING:
+            raise Invalid(f"sort.{field[:40]}", f"has more than {NESTING} parts")
         if resource.order.get(field) != direction:
-            return field, direction == "descending"
+            return Sort(path, direction == "descending")
     return None
-
-
-async def _looked_through(connection: asyncpg.Connection, asked: _Asked) -> shapes.Page:
-    total = 0
-    items: list[Any] = []
-    async for document in _every(connection, asked):
-        if asked.rest is None or asked.rest.matches(document):
-            if asked.sort is not None or asked.first <= total < asked.first + asked.size:
-                items.append(document)
-            total += 1
-    if asked.sort is not None:
-        field, descending = asked.sort
-        items.sort(key=lambda document: _rank(document, field), reverse=descending)
-        items = items[asked.first : asked.first + asked.size]
-    return _page(items, total, asked.first + len(items) < total, asked)
-
-
-async def _every(connection: asyncpg.Connection, asked: _Asked) -> AsyncIterator[Any]:
-    """All documents that PostgreSQL finds, as clients see them. Raises InvalidFilter when they are too many."""
-    for first in range(0, asked.resource.looked_at + 1, _SLICE):
-        found = await asked.resource.collection.page(connection, asked.wanted, _SLICE, first)
-        if found and first == asked.resource.looked_at:
-            break
-        for document in await asked.resource.documents(connection, found):
-            yield orjson.loads(msgspec.json.encode(document))
-        if len(found) < _SLICE:
-            return
-        await asyncio.sleep(0)
-    fields = ", ".join(asked.resource.collection.fields)
-    raise InvalidFilter(
-        "filter",
-        f"asks for more than equality, and more than {asked.resource.looked_at:,} {asked.resource.collection.name}"
-        f" would have to be looked at one by one; narrow it by one of {fields}",
-    )
-
-
-def _rank(document: Any, field: str) -> tuple[int, float, str]:
-    """Any two values have an order: nothing first, then numbers, then texts."""
-    value = document
-    for name in field.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    if isinstance(value, bool | int | float):
-        return 1, float(value), ""
-    return (0, 0.0, "") if value is None else (2, 0.0, str(value))
-
-
-def _page(items: list[Any], total: int, more: bool, asked: _Asked) -> shapes.Page:
-    return shapes.Page(
-        items=items,
-        total_items_count=total,
-        total_pages_count=-(-total // asked.size),
-        has_next_page=more,
-    )
 
 
 OPERATIONS = (

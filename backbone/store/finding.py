@@ -1,4 +1,8 @@
-"""Pages of what is stored, found by equality of a few fields; what else is asked of them, the caller looks at."""
+"""Pages of what is stored, found by equality of a few columns, or by any filter and in any order.
+
+The columns have indexes. What else a filter asks, PostgreSQL asks of the documents that the columns left over: each is
+made by a statement of `sql/document.sql`, so the caller bounds their number first (`count`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from uuid import UUID
 
 import asyncpg
 
-from backbone.store import definitions, executions_read
+from backbone.model.dql import Expression
+from backbone.store import definitions, dql_sql, executions_read
 from backbone.store.queries import sql
 
 COUNTED = 100_000
@@ -24,21 +29,71 @@ Wanted = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Sort:
+    """By one field of the document: nothing first, then numbers, then texts by code point; the other way round when
+    descending. What is alike keeps the collection's own order."""
+
+    path: tuple[str, ...]
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Collection(Generic[Row]):
-    """`fields`: the names that clients know, in the order of the statement's parameters."""
+    """`fields`: the names that clients know, in the order of the statements' parameters."""
 
     name: str
+    documents: str  #: the statement that makes them, of these fields, how many at most, and `more`
     fields: tuple[str, ...]
     uuids: frozenset[str]
     row: Callable[[asyncpg.Record], Row]
+    newest_first: bool = False
+    more: tuple[Any, ...] = ()
 
     async def page(self, connection: asyncpg.Connection, wanted: Wanted, limit: int, offset: int) -> list[Row]:
         rows = await connection.fetch(sql(f"finding/{self.name}"), *self._arguments(wanted), limit, offset)
         return [self.row(row) for row in rows]
 
-    async def count(self, connection: asyncpg.Connection, wanted: Wanted) -> int:
+    async def count(self, connection: asyncpg.Connection, wanted: Wanted, most: int = COUNTED) -> int:
         statement = sql(f"finding/count {self.name}")
-        return int(await connection.fetchval(statement, *self._arguments(wanted), COUNTED))
+        return int(await connection.fetchval(statement, *self._arguments(wanted), most))
+
+    async def sorted_page(
+        self,
+        connection: asyncpg.Connection,
+        wanted: Wanted,
+        filter: Expression,
+        sort: Sort | None,
+        limit: int,
+        offset: int,
+        *,
+        most: int,
+    ) -> tuple[list[Row], int]:
+        """A page of what passes the filter, and how many pass in all, if no more than `most` are wanted."""
+        arguments = [*self._arguments(wanted), most, *self.more, limit, offset]
+        parameters = dql_sql.Parameters(len(arguments) + 1)
+        statement = f"""
+            WITH made AS MATERIALIZED ({sql(self.documents)}),
+            found AS MATERIALIZED (
+                SELECT id, {_value(sort, parameters)} AS value
+                FROM made
+                WHERE {dql_sql.condition(filter, "document", parameters)}
+            )
+            SELECT ARRAY(
+                SELECT id::text FROM found ORDER BY {self._order(sort)}
+                LIMIT ${len(arguments) - 1} OFFSET ${len(arguments)}
+            ), (SELECT count(*) FROM found)
+        """
+        ids, total = await connection.fetchrow(statement, *arguments, *parameters.values)
+        rows = await connection.fetch(sql(f"finding/{self.name}"), *self._arguments({"id": ids}), limit, 0)
+        by_id = {str(row["id"]): self.row(row) for row in rows}
+        return [by_id[id_] for id_ in ids], total
+
+    def _order(self, sort: Sort | None) -> str:
+        own = "id DESC" if self.newest_first else "id"
+        if sort is None:
+            return own
+        by = ("dql_sort_kind(value)", "dql_sort_number(value)", 'dql_sort_text(value) COLLATE "C"')
+        return ", ".join([*(f"{each} {'DESC' if sort.descending else 'ASC'}" for each in by), own])
 
     def _arguments(self, wanted: Wanted) -> list[list[Any] | None]:
         return [self._values(field, wanted[field]) if field in wanted else None for field in self.fields]
@@ -48,21 +103,38 @@ class Collection(Generic[Row]):
         return [value for value in map(as_uuid, values) if value] if field in self.uuids else list(values)
 
 
-PACKAGES = Collection("packages", ("id", "projectId", "name"), frozenset({"projectId"}), definitions.package_from_row)
+def _value(sort: Sort | None, parameters: dql_sql.Parameters) -> str:
+    """The value to sort by, reached through objects alone."""
+    if sort is None:
+        return "NULL::jsonb"
+    return " -> ".join(["document", *(parameters.put(part, "text") for part in sort.path)])
+
+
+PACKAGES = Collection(
+    "packages", "document/packages", ("id", "projectId", "name"), frozenset({"projectId"}), definitions.package_from_row
+)
 SERVICES = Collection(
-    "services", ("id", "projectId", "name", "packageId"), frozenset({"projectId"}), definitions.service_from_row
+    "services",
+    "document/services",
+    ("id", "projectId", "name", "packageId"),
+    frozenset({"projectId"}),
+    definitions.service_from_row,
 )
 TRIGGERS = Collection(
     "triggers",
+    "document/triggers",
     ("id", "projectId", "name", "spec.operation.serviceId"),
     frozenset({"projectId"}),
     definitions.trigger_from_row,
 )
 EXECUTIONS = Collection(
     "executions",
+    "document/executions",
     ("id", "projectId", "serviceId", "triggerId", "functionName", "latestStatus.status"),
     frozenset({"id", "projectId"}),
     executions_read.from_row,
+    newest_first=True,
+    more=(executions_read.STATUS_LINES,),
 )
 
 
