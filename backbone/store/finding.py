@@ -69,21 +69,21 @@ class Collection(Generic[Row]):
         most: int,
     ) -> tuple[list[Row], int]:
         """A page of what passes the filter, and how many pass in all, if no more than `most` are wanted."""
-        arguments = [*self._arguments(wanted), most, *self.more, limit, offset]
-        parameters = dql_sql.Parameters(len(arguments) + 1)
+        arguments = [*self._arguments(wanted), most, *self.more, limit, offset, *(sort.path if sort else ())]
+        place = len(self.fields) + 1 + len(self.more)
+        condition, operands = dql_sql.where(filter, "document", len(arguments) + 1)
         statement = f"""
             WITH made AS MATERIALIZED ({sql(self.documents)}),
             found AS MATERIALIZED (
-                SELECT id, {_value(sort, parameters)} AS value
+                SELECT id, {_value(sort, place + 3)} AS value
                 FROM made
-                WHERE {dql_sql.condition(filter, "document", parameters)}
+                WHERE {condition}
             )
             SELECT ARRAY(
-                SELECT id::text FROM found ORDER BY {self._order(sort)}
-                LIMIT ${len(arguments) - 1} OFFSET ${len(arguments)}
+                SELECT id::text FROM found ORDER BY {self._order(sort)} LIMIT ${place + 1} OFFSET ${place + 2}
             ), (SELECT count(*) FROM found)
         """
-        ids, total = await connection.fetchrow(statement, *arguments, *parameters.values)
+        ids, total = await connection.fetchrow(statement, *arguments, *operands)
         rows = await connection.fetch(sql(f"finding/{self.name}"), *self._arguments({"id": ids}), limit, 0)
         by_id = {str(row["id"]): self.row(row) for row in rows}
         return [by_id[id_] for id_ in ids], total
@@ -103,11 +103,11 @@ class Collection(Generic[Row]):
         return [value for value in map(as_uuid, values) if value] if field in self.uuids else list(values)
 
 
-def _value(sort: Sort | None, parameters: dql_sql.Parameters) -> str:
+def _value(sort: Sort | None, first_parameter: int) -> str:
     """The value to sort by, reached through objects alone."""
     if sort is None:
         return "NULL::jsonb"
-    return " -> ".join(["document", *(parameters.put(part, "text") for part in sort.path)])
+    return " -> ".join(["document", *(f"${first_parameter + place}::text" for place in range(len(sort.path)))])
 
 
 PACKAGES = Collection(

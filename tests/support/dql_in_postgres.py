@@ -39,13 +39,16 @@ async def verdicts(
     connection: asyncpg.Connection, filters: Sequence[dql.Filter], entities: Sequence[Any]
 ) -> list[list[bool]]:
     """Of each filter, for each entity, in one round trip."""
-    parameters = dql_sql.Parameters(2)
-    conditions = [dql_sql.condition(filter.expression, "entity", parameters) for filter in filters]
+    conditions, parameters = [], []
+    for filter in filters:
+        condition, operands = dql_sql.where(filter.expression, "entity", 2 + len(parameters))
+        conditions.append(condition)
+        parameters += operands
     rows = await connection.fetch(
         f"SELECT ARRAY[{', '.join(conditions)}]::boolean[]"
         " FROM unnest($1::jsonb[]) WITH ORDINALITY AS found (entity, place) ORDER BY place",
         list(map(written, entities)),
-        *parameters.values,
+        *parameters,
     )
     return [list(row) for row in zip(*(row[0] for row in rows), strict=True)]
 

@@ -19,7 +19,7 @@ from backbone.model.dql.expression import And, Comparison, ElementMatch, Express
 from backbone.store.dql_sql import values
 from backbone.store.dql_sql.parameters import Parameter, Parameters
 
-__all__ = ["Parameter", "Parameters", "condition", "where"]
+__all__ = ["where"]
 
 
 def where(expression: Expression, document: str, first_parameter: int) -> tuple[str, list[Parameter]]:
@@ -28,10 +28,10 @@ def where(expression: Expression, document: str, first_parameter: int) -> tuple[
     `document` is SQL for the jsonb. Raises InvalidFilter for what PostgreSQL cannot be asked.
     """
     parameters = Parameters(first_parameter)
-    return condition(expression, document, parameters), parameters.values
+    return _condition(expression, document, parameters), parameters.values
 
 
-def condition(expression: Expression, document: str, parameters: Parameters) -> str:
+def _condition(expression: Expression, document: str, parameters: Parameters) -> str:
     match expression:
         case Comparison():
             return _comparison(expression, document, parameters)
@@ -46,7 +46,7 @@ def condition(expression: Expression, document: str, parameters: Parameters) -> 
 
 
 def _joined(word: str, empty: str, members: tuple[Expression, ...], document: str, parameters: Parameters) -> str:
-    each = [condition(member, document, parameters) for member in members]
+    each = [_condition(member, document, parameters) for member in members]
     return f"({f' {word} '.join(each) or empty})"
 
 
@@ -64,7 +64,7 @@ def _comparison(comparison: Comparison, document: str, parameters: Parameters) -
 
 def _element_match(match: ElementMatch, document: str, parameters: Parameters) -> str:
     path = parameters.put(match.parts, "text[]")
-    passes = condition(match.condition, "element.it", parameters)
+    passes = _condition(match.condition, "element.it", parameters)
     if not match.on_values:
         passes = f"jsonb_typeof(element.it) = 'object' AND {passes}"
     return f"EXISTS (SELECT FROM dql_elements({document}, {path}) AS element (it) WHERE {passes})"
