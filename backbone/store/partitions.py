@@ -15,7 +15,7 @@ AHEAD = timedelta(days=7)
 """How far ahead days are made. A machine whose upkeep slept less than this loses nothing."""
 
 _BY_DAY = ("event",)
-_BY_EXECUTION = ("execution", "status_log", "log_chunk")
+_BY_EXECUTION = ("execution", "status_line", "log_chunk")
 _LOCK = 0x7472_6170
 _LOCK_PATIENCE = "200ms"
 

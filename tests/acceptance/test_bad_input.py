@@ -14,7 +14,7 @@ from tests.support.engine import Engine, Project
 CODE = "def run(item, context):\n    return context.event.id\n"
 EVERYTHING = (
     "project", "codebase", "package", "package_revision", "service", "trigger", "event", "claim", "execution",
-    "status_log", "stopped_match", "queue", "lease", "pending", "report", "dead_letter",
+    "status_line", "stopped_match", "queue", "lease", "pending", "report", "dead_letter",
 )  # fmt: skip
 
 GOOD = b'{"resource": "Item", "action": "Created", "entity": {"id": "i"}, "project": "bad input"}'

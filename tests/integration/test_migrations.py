@@ -6,12 +6,13 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 
 import asyncpg
 import pytest
 
 from backbone.model.errors import Unavailable
-from backbone.store import partitions
+from backbone.store import migrations, partitions
 from backbone.store.migrations import migrate
 from tests.support.postgres import Template
 
@@ -43,6 +44,22 @@ async def test_an_empty_database_is_migrated_and_the_second_time_there_is_nothin
     assert await migrate(empty_database) == []
 
 
+async def test_days_with_their_lines_are_kept_when_lines_get_their_start(empty_database: str) -> None:
+    first = resources.files(migrations).joinpath("0001_start.sql").read_text()
+    before = """
+        CREATE TABLE migration (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
+        INSERT INTO migration VALUES ('0001_start');
+        CREATE TABLE status_log_20000101 PARTITION OF status_log DEFAULT;
+        INSERT INTO status_log VALUES (gen_random_uuid(), 1, 0, now(), 'in-progress');
+    """
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(first + before)
+    await connection.close()
+    await migrate(empty_database)
+    assert await ask(empty_database, "SELECT status FROM status_log") == ["in-progress"]
+    assert await ask(empty_database, "SELECT status FROM status_line_20000101") == ["in-progress"]
+
+
 async def test_many_processes_at_once_migrate_once(empty_database: str) -> None:
     applied = await asyncio.gather(*(migrate(empty_database) for _ in range(8)))
     assert sorted(name for each in applied for name in each) == await ask(
@@ -66,4 +83,4 @@ async def test_a_migrated_database_has_room_for_today_and_the_days_to_come(empty
     today = datetime.now(UTC).date()
     for ahead in range(-1, partitions.AHEAD.days + 1):
         day = today + timedelta(days=ahead)
-        assert {f"{table}_{day:%Y%m%d}" for table in ("event", "execution", "status_log", "log_chunk")} <= names
+        assert {f"{table}_{day:%Y%m%d}" for table in ("event", "execution", "status_line", "log_chunk")} <= names

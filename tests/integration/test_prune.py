@@ -64,7 +64,7 @@ async def put_event(connection: asyncpg.Connection, database: str, day: date) ->
 
 async def test_a_week_is_made_ahead_and_asking_again_makes_nothing(connection: asyncpg.Connection) -> None:
     wanted = [TODAY + timedelta(days=ahead) for ahead in range(-1, 8)]
-    for table in ("event", "execution", "status_log", "log_chunk"):
+    for table in ("event", "execution", "status_line", "log_chunk"):
         assert await days(connection, table) == wanted
     await partitions.ensure(connection)
     tomorrow = TODAY + timedelta(days=1)
@@ -120,7 +120,7 @@ async def test_days_that_are_over_go_and_the_others_stay(connection: asyncpg.Con
     await put_execution(connection, TODAY, "success")
     dropped = await partitions.drop_before(connection, OLDEST_KEPT)
     assert dropped == [OLD + timedelta(days=ahead) for ahead in range(-1, 8)]
-    for table in ("event", "execution", "status_log", "log_chunk"):
+    for table in ("event", "execution", "status_line", "log_chunk"):
         assert (await days(connection, table))[0] == TODAY - timedelta(days=1)
     assert await connection.fetchval("SELECT count(*) FROM execution") == 1
     assert await partitions.drop_before(connection, OLDEST_KEPT) == []

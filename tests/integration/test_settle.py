@@ -163,6 +163,20 @@ async def test_it_makes_no_difference_how_reports_are_cut_into_batches(here: Run
     )
 
 
+async def test_start_and_end_told_at_once_are_one_row_and_two_lines(here: Running, hand: Hand) -> None:
+    together, apart = await hand.begin(2)
+    began, ended = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 1, 13, tzinfo=UTC)
+    await hand.send(finished(together, at=ended, started_at=began), started(apart, at=began))
+    await hand.settled()
+    await hand.send(finished(apart, at=ended, started_at=began))
+    await hand.settled()
+    for item, rows in ((together, 1), (apart, 2)):
+        kept = await here.rows("SELECT FROM status_line WHERE execution_id = $1", item.execution_id)
+        lines = await here.rows("SELECT * FROM status_log WHERE execution_id = $1 ORDER BY at", item.execution_id)
+        assert len(kept) == rows
+        assert [(line["at"], line["status"]) for line in lines] == [(began, "in-progress"), (ended, "success")]
+
+
 async def test_printed_lines_alone_are_kept(here: Running, hand: Hand) -> None:
     [item] = await hand.begin()
     await hand.send(printed(item, 1, lines=b"[1]"), printed(item, 2, lines=b"[2]"))

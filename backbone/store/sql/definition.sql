@@ -157,7 +157,7 @@ taken_back AS (
     WHERE service_id = $1
 ),
 logged AS (
-    INSERT INTO status_log (execution_id, attempt, number, at, status, message)
+    INSERT INTO status_line (execution_id, attempt, number, at, status, message)
     SELECT id, attempt, 999999999, now(), 'canceled', 'its service was deleted'
     FROM canceled
     ON CONFLICT (execution_id, attempt, number) DO NOTHING

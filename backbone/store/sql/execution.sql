@@ -49,7 +49,8 @@ CROSS JOIN (SELECT count(pg_notify(channel, '')) FROM unnest($17::text[]) AS cha
 
 -- name: settle
 -- Each row says the state it expects: the attempt it reports on, not ended. What was settled before changes nothing.
--- The log gets a line for the start and one for the end of an attempt, from whoever tells of it first.
+-- The log gets a line for the start and one for the end of an attempt, from whoever tells of it first; one line for
+-- both where both are told at once.
 WITH told AS (
     SELECT id, to_timestamp(started) AS started_at, to_timestamp(ended) AS ended_at, duration, output, message,
            traceback, to_timestamp(due) AS due,
@@ -90,12 +91,13 @@ waiting AS (
     ON CONFLICT (execution_id, attempt) DO NOTHING
 ),
 logged AS (
-    INSERT INTO status_log (execution_id, attempt, number, at, status, percent, message)
-    SELECT id, attempt, 0, started_at, 'in-progress', NULL, NULL
+    INSERT INTO status_line (execution_id, attempt, number, at, status, percent, message, started_at)
+    SELECT id, attempt, 0, started_at, 'in-progress', NULL, NULL, NULL
     FROM moved
     WHERE started_at IS NOT NULL
+      AND ended_as IS NULL
     UNION ALL
-    SELECT id, attempt, 999999999, ended_at, ended_as, percent, message
+    SELECT id, attempt, 999999999, ended_at, ended_as, percent, message, started_at
     FROM moved
     WHERE ended_as IS NOT NULL
     ON CONFLICT (execution_id, attempt, number) DO NOTHING
@@ -104,7 +106,7 @@ SELECT id, status::text
 FROM moved
 
 -- name: append status log
-INSERT INTO status_log (execution_id, attempt, number, at, status, percent, message, output)
+INSERT INTO status_line (execution_id, attempt, number, at, status, percent, message, output)
 SELECT *
 FROM unnest($1::uuid[], $2::smallint[], $3::integer[], $4::timestamptz[], $5::text[], $6::smallint[], $7::text[],
             $8::bytea[])
@@ -191,7 +193,7 @@ forgotten AS (
     USING ended
     WHERE pending.execution_id = ended.id
 )
-INSERT INTO status_log (execution_id, attempt, number, at, status, message)
+INSERT INTO status_line (execution_id, attempt, number, at, status, message)
 SELECT id, attempt, 2000000000, now(), 'terminated', $2
 FROM ended
 RETURNING execution_id
@@ -219,7 +221,7 @@ RETURNING attempt
 
 -- name: next log number
 SELECT coalesce(max(number), 1000000000) + 1
-FROM status_log
+FROM status_line
 WHERE execution_id = $1
   AND attempt = $2
   AND number >= 1000000000
