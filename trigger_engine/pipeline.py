@@ -43,7 +43,7 @@ class Pipeline:
         )
         await batch.commit()
         metrics.events_read.inc(len(batch.records) + len(batch.rejects))
-        metrics.matches.inc(len(matches))
+        metrics.matches.inc(len(admitted) + len(stopped))
         metrics.executions_recorded.inc(len(services))
         metrics.matches_stopped.inc(incidents)
         metrics.dead_letters.labels("engine").inc(len(batch.rejects) + len(unreadable))

@@ -1,4 +1,4 @@
-"""A match: an event and a trigger that wants to know of it."""
+"""Matches: an event and the triggers that want to know of it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ class LiveTrigger:
     max_attempts: int
 
 
-class Match(msgspec.Struct, frozen=True, gc=False):
-    trigger: LiveTrigger
+class Matches(msgspec.Struct, frozen=True, gc=False):
+    """Those of one event: one object for all, as there may be thousands."""
+
     recorded: RecordedEvent
-    index_version: int = 0  #: of the index that found it
+    triggers: list[LiveTrigger]  #: at least one, each once
+    index_version: int  #: of the index that found them

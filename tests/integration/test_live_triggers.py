@@ -93,7 +93,7 @@ async def test_a_change_of_the_service_reaches_its_triggers(here: Running) -> No
         await live_triggers.refresh(index, connection)
     assert index.versions[trigger_id] > before
     [match] = index.match([RecordedEvent(event=here.event("1"), received=datetime.now(UTC))])[0]
-    assert match.trigger.max_attempts == 9
+    assert match.triggers[0].max_attempts == 9
 
 
 async def test_nothing_changed_is_the_same_version_of_the_index(here: Running) -> None:

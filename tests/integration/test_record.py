@@ -13,10 +13,9 @@ import pytest
 from backbone.drivers.event_log.postgres import PostgresEventLog
 from backbone.model.events import RecordedEvent
 from backbone.model.executions import NewExecution
-from backbone.model.matches import Match
 from backbone.model.resources import ExecutionMode
 from backbone.store.database import Database
-from tests.support.matching import live_trigger, recorded
+from tests.support.matching import live_trigger, match, recorded
 from tests.support.running import Running, running
 from trigger_engine import guard, live_triggers
 from trigger_engine import record as stage
@@ -46,7 +45,7 @@ async def record(
 
 def admitted(records: Sequence[RecordedEvent], *, once: bool) -> list[NewExecution]:
     trigger = live_trigger(once=once)
-    return guard.judge([Match(trigger, one) for one in records], guard.Limits())[0]
+    return guard.judge([match(trigger, one) for one in records], guard.Limits())[0]
 
 
 async def counts(here: Running) -> tuple[int, int, int, int]:
@@ -142,5 +141,5 @@ async def test_claim_execution_and_place_in_the_queue_are_written_together_or_no
 
 async def test_what_was_stopped_is_an_incident_once(here: Running, connection: asyncpg.Connection) -> None:
     records = await now_recorded(here, 3, entities=3)
-    _, stopped = guard.judge([Match(live_trigger(), one) for one in records], guard.Limits(max_depth=0))
+    _, stopped = guard.judge([match(live_trigger(), one) for one in records], guard.Limits(max_depth=0))
     assert [(await stage.record(connection, [], stopped, queue_too=True))[1] for _ in range(2)] == [3, 0]

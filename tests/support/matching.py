@@ -11,7 +11,7 @@ import orjson
 from backbone.model import dql
 from backbone.model.causation import Causation, Link
 from backbone.model.events import Event, RecordedEvent
-from backbone.model.matches import LiveTrigger
+from backbone.model.matches import LiveTrigger, Matches
 
 PROJECT = "00000000-0000-4000-8000-000000000001"
 RECEIVED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -54,6 +54,10 @@ def recorded(
         "time": RECEIVED,
     }
     return RecordedEvent(event=Event(**{**given, **changes}), received=received)
+
+
+def match(trigger: LiveTrigger, recorded: RecordedEvent) -> Matches:
+    return Matches(recorded, [trigger], index_version=1)
 
 
 def chain(triggers: Sequence[str]) -> Causation:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from backbone.model import causation
 from backbone.model.causation import Causation
-from backbone.model.matches import LiveTrigger, Match
-from tests.support.matching import PROJECT, RECEIVED, chain, live_trigger, recorded
+from backbone.model.matches import LiveTrigger
+from tests.support.matching import PROJECT, RECEIVED, chain, live_trigger, match, recorded
 from trigger_engine import guard
 from trigger_engine.guard import Limits
 
@@ -16,8 +16,7 @@ LIMITS = Limits(max_depth=3)
 
 def judged(trigger: LiveTrigger, came_by: Causation | None) -> str | None:
     """None when it may run, otherwise why not."""
-    match = Match(trigger, recorded(causation=came_by))
-    admitted, stopped = guard.judge([match], LIMITS)
+    admitted, stopped = guard.judge([match(trigger, recorded(causation=came_by))], LIMITS)
     assert len(admitted) + len(stopped) == 1
     return stopped[0].reason if stopped else None
 
@@ -42,7 +41,7 @@ def test_a_chain_ends_at_the_limit() -> None:
 
 def test_what_is_stopped_shows_the_chain_that_led_there() -> None:
     came_by = chain(["trigger"])
-    _, [stopped] = guard.judge([Match(live_trigger(), recorded("e", causation=came_by))], LIMITS)
+    _, [stopped] = guard.judge([match(live_trigger(), recorded("e", causation=came_by))], LIMITS)
     assert causation.decode(stopped.causation) == came_by
     assert (stopped.trigger_id, stopped.event_id, stopped.project_id, stopped.entity_id) == (
         "trigger",
@@ -54,35 +53,35 @@ def test_what_is_stopped_shows_the_chain_that_led_there() -> None:
 
 def test_what_is_admitted_says_what_led_to_its_event() -> None:
     came_by = chain(["first"])
-    [new], _ = guard.judge([Match(live_trigger(), recorded("e", causation=came_by))], LIMITS)
+    [new], _ = guard.judge([match(live_trigger(), recorded("e", causation=came_by))], LIMITS)
     assert new.came_by == causation.encode(came_by)
-    [root], _ = guard.judge([Match(live_trigger(), recorded("e"))], LIMITS)
+    [root], _ = guard.judge([match(live_trigger(), recorded("e"))], LIMITS)
     assert root.came_by is None
 
 
 def test_the_same_match_has_the_same_id_whenever_it_is_made() -> None:
-    made = [guard.judge([Match(live_trigger(), recorded())], LIMITS)[0][0].id for _ in range(2)]
+    made = [guard.judge([match(live_trigger(), recorded())], LIMITS)[0][0].id for _ in range(2)]
     assert made[0] == made[1]
 
 
 def test_once_claims_the_entity_and_always_the_event() -> None:
     def ids(once: bool) -> set[object]:
         trigger = live_trigger(once=once)
-        admitted, _ = guard.judge([Match(trigger, recorded(str(number))) for number in range(3)], LIMITS)
+        admitted, _ = guard.judge([match(trigger, recorded(str(number))) for number in range(3)], LIMITS)
         return {new.id for new in admitted}
 
     assert (len(ids(once=True)), len(ids(once=False))) == (1, 3)
 
 
 def test_other_triggers_have_other_ids() -> None:
-    admitted, _ = guard.judge([Match(live_trigger(name), recorded()) for name in ("a", "b")], LIMITS)
+    admitted, _ = guard.judge([match(live_trigger(name), recorded()) for name in ("a", "b")], LIMITS)
     assert admitted[0].id != admitted[1].id
 
 
 def test_an_execution_belongs_to_the_day_on_which_its_event_was_received() -> None:
     late = RECEIVED.replace(hour=23, minute=59, second=59, microsecond=999_999)
     admitted, _ = guard.judge(
-        [Match(live_trigger(), recorded(received=moment)) for moment in (late, late + timedelta(microseconds=1))],
+        [match(live_trigger(), recorded(received=moment)) for moment in (late, late + timedelta(microseconds=1))],
         LIMITS,
     )
     assert [new.event_day.day for new in admitted] == [4, 5]

@@ -15,7 +15,7 @@ OTHER_PROJECT = "00000000-0000-4000-8000-000000000002"
 def matched(index: Index, *records: RecordedEvent) -> list[tuple[str, str]]:
     matches, unreadable = index.match(records)
     assert unreadable == []
-    return [(match.recorded.event.id, match.trigger.id) for match in matches]
+    return [(one.recorded.event.id, trigger.id) for one in matches for trigger in one.triggers]
 
 
 def test_project_resource_and_action_must_be_the_triggers() -> None:

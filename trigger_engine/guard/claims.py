@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from backbone.model import causation, ids
 from backbone.model.causation import Causation
+from backbone.model.events import RecordedEvent
 from backbone.model.executions import NewExecution
-from backbone.model.matches import Match
+from backbone.model.matches import LiveTrigger
 
 
-def execution_of(match: Match, chain: Causation) -> NewExecution:
-    trigger, recorded = match.trigger, match.recorded
+def execution_of(trigger: LiveTrigger, recorded: RecordedEvent, chain: Causation) -> NewExecution:
     event = recorded.event
     claim = event.entity_id if trigger.once else event.id
     return NewExecution(

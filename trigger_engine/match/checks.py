@@ -1,31 +1,40 @@
-"""One literal of a filter as a test of a view, shared by all filters that say the same."""
+"""One literal of a filter as a test of a view, shared by all filters that say the same.
+
+The meaning of every clause is `dql`'s; what stands here is how to get at the values. The commonest clauses, on one
+scalar and on a list of numbers, are spelled out in one function each, because a call costs as much as the comparison.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
-from backbone.model.dql import assumptions
-from backbone.model.dql.comparing import test_of
-from backbone.model.dql.conjunctions import Literal
-from backbone.model.dql.evaluation import compiled
-from backbone.model.dql.expression import ElementMatch, Object
-from backbone.model.dql.paths import Test
-from trigger_engine.match.projection import Path, Projection
+import msgspec
 
-ViewTest = Callable[[Any], bool]
+from backbone.model.dql import assumptions, dates
+from backbone.model.dql.comparing import RANGE, fits_of, test_of
+from backbone.model.dql.conjunctions import Literal
+from backbone.model.dql.equality import spellings
+from backbone.model.dql.evaluation import compiled
+from backbone.model.dql.expression import And, Comparison, ElementMatch, Object
+from backbone.model.dql.paths import Test
+from backbone.model.dql.wildcards import Fits
+from trigger_engine.match.families import NUMBERS
+from trigger_engine.match.projection import Parts, Path, Projection
+
+ViewTest: TypeAlias = Callable[[Any], bool]
 
 
 class Check:
-    """A literal, the path that it looks at, and its test. Alike literals are one object, so `is` compares them."""
+    """A literal, the path that it looks at, and its test. Alike literals are one object."""
 
     __slots__ = ("__weakref__", "literal", "path", "test")
 
-    def __init__(self, literal: Literal, path: Path) -> None:
+    def __init__(self, literal: Literal, projection: Projection) -> None:
         self.literal = literal
-        self.path = path
-        self.test: ViewTest = _test(literal, path)
+        self.path = projection.path(literal.clause.parts, whole=looks_inside(literal))
+        self.test: ViewTest = _test(literal, self.path)
 
     def renew(self) -> None:
         """After the path was found to have many values."""
@@ -43,81 +52,218 @@ class Checks:
         spelled = repr(literal)  # tells True from 1, which their hashes do not
         found = self._known.get(spelled)
         if found is None:
-            path = self._projection.path(literal.clause.parts, whole=looks_inside(literal))
-            found = self._known[spelled] = Check(literal, path)
+            found = self._known[spelled] = Check(literal, self._projection)
         return found
 
     def looking_at(self, path: Path) -> list[Check]:
         return [check for check in self._known.values() if check.path is path]
 
 
+def wanted_paths(literal: Literal) -> list[tuple[Parts, bool]]:
+    """The paths that its test reads, and whether what is inside of an object or a list there matters."""
+    inside = _asked_of_elements(literal.clause) if isinstance(literal.clause, ElementMatch) else None
+    if inside is None:
+        return [(literal.clause.parts, looks_inside(literal))]
+    return [((*literal.clause.parts, *comparison.parts), False) for comparison in inside]
+
+
 def looks_inside(literal: Literal) -> bool:
     """Whether more than a scalar, or that there is something, must be known of the value."""
     clause = literal.clause
-    if isinstance(clause, ElementMatch) or isinstance(clause.operand, Object):
-        return True
-    if not isinstance(clause.operand, tuple):
-        return False
-    return clause.operator != "$in" or any(isinstance(one, tuple | Object) for one in clause.operand)
+    if isinstance(clause, ElementMatch):
+        return _asked_of_elements(clause) is None
+    return _is_container(clause)
+
+
+def _is_container(clause: Comparison) -> bool:
+    if isinstance(clause.operand, tuple):
+        return clause.operator != "$in" or any(isinstance(one, tuple | Object) for one in clause.operand)
+    return isinstance(clause.operand, Object)
+
+
+def _asked_of_elements(clause: ElementMatch) -> list[Comparison] | None:
+    """The comparisons of one element's fields, when it asks for nothing else and for no containers."""
+    members = clause.condition.members if isinstance(clause.condition, And) else (clause.condition,)
+    simple = [member for member in members if isinstance(member, Comparison) and not _is_container(member)]
+    return simple if simple and len(simple) == len(members) and not clause.on_values else None
 
 
 def all_of(checks: tuple[Check, ...]) -> ViewTest:
+    return _all([check.test for check in checks])
+
+
+def _all(tests: list[ViewTest]) -> ViewTest:
     """One test of them all. The usual lengths are spelled out: a loop costs as much as a check."""
-    match [check.test for check in checks]:
+    match tests:
         case [one]:
             return one
         case [one, two]:
             return lambda view: one(view) and two(view)
         case [one, two, three]:
             return lambda view: one(view) and two(view) and three(view)
-        case tests:
 
-            def holds(view: Any) -> bool:
-                for test in tests:  # noqa: SIM110  a generator inside `all` costs as much as a check
-                    if not test(view):
-                        return False
-                return True
+    def holds(view: Any) -> bool:
+        for test in tests:  # noqa: SIM110  a generator inside `all` costs as much as a check
+            if not test(view):
+                return False
+        return True
 
-            return holds
+    return holds
 
 
 def _test(literal: Literal, path: Path) -> ViewTest:
-    clause = literal.clause
+    clause, wanted = literal.clause, literal.wanted
     if isinstance(clause, ElementMatch):
         found = _at_an_element(clause, path)
-    else:
-        test, denied = test_of(clause)
-        found = _at_any_value(test, path)
-        if denied is literal.wanted:
-            return lambda view: not found(view)
-        return found
-    return found if literal.wanted else lambda view: not found(view)
+        return found if wanted else lambda view: not found(view)
+    return _of_comparison(clause, path, wanted)
 
 
-def _at_any_value(test: Test, path: Path) -> ViewTest:
-    get, candidates = path.get, path.candidates
+def _of_comparison(clause: Comparison, path: Path, wanted: bool) -> ViewTest:
+    test, denied = test_of(clause)
+    wanted = wanted is not denied
+    if path.many:
+        return _of_many(test, path, wanted, _of_numbers(clause))
+    fits, operand = fits_of(clause), clause.operand
+    if fits is not None:
+        return _fits(fits, path, wanted)
+    if clause.operator == "$eq" and isinstance(operand, str) and dates.instant(operand) is None:
+        return _is_text(operand, path, wanted)
+    if clause.operator in RANGE and isinstance(operand, int | float):
+        return _in_range(RANGE[clause.operator], operand, test, path, wanted)
+    return _of_one(test, path, wanted)
 
-    def of_many(view: Any) -> bool:
-        return any(map(test, candidates(view)[0]))
 
-    def of_one(view: Any) -> bool:
+# The tests of one literal. `wanted` is what it answers where a value passes.
+
+
+def _is_text(text: str, path: Path, wanted: bool) -> ViewTest:
+    get = path.get
+
+    def holds(view: Any) -> bool:
         try:
             value = get(view)
         except AttributeError:
-            return of_many(view)
-        return test(value) or (type(value) is list and any(map(test, value)))
+            value = path.candidates(view)[0]
+        if value == text:
+            return wanted
+        return (type(value) is list and text in value) is wanted
 
-    return of_many if path.many else of_one
+    return holds
+
+
+def _fits(fits: Fits, path: Path, wanted: bool) -> ViewTest:
+    get = path.get
+
+    def holds(view: Any) -> bool:
+        try:
+            value = get(view)
+        except AttributeError:
+            value = path.candidates(view)[0]
+        if type(value) is str:
+            return fits(value) is wanted
+        return (type(value) is list and any(type(one) is str and fits(one) for one in value)) is wanted
+
+    return holds
+
+
+def _in_range(order: Callable[[Any, Any], bool], bound: float, test: Test, path: Path, wanted: bool) -> ViewTest:
+    get, otherwise = path.get, _of_one(test, path, wanted)
+
+    def holds(view: Any) -> bool:
+        try:
+            value = get(view)
+        except AttributeError:
+            return otherwise(view)
+        if type(value) is float or type(value) is int:
+            return order(value, bound) is wanted
+        return otherwise(view)
+
+    return holds
+
+
+def _of_one(test: Test, path: Path, wanted: bool) -> ViewTest:
+    get = path.get
+
+    def holds(view: Any) -> bool:
+        try:
+            value = get(view)
+        except AttributeError:
+            return any(map(test, path.candidates(view)[0])) is wanted
+        if test(value):
+            return wanted
+        return (type(value) is list and any(map(test, value))) is wanted
+
+    return holds
+
+
+def _of_many(test: Test, path: Path, wanted: bool, of_numbers: Callable[[list[Any]], bool] | None) -> ViewTest:
+    candidates = path.candidates
+
+    def holds(view: Any) -> bool:
+        values, kinds = candidates(view)
+        if of_numbers is not None and values and kinds <= NUMBERS:
+            return of_numbers(values) is wanted
+        return any(map(test, values)) is wanted
+
+    return holds
+
+
+def _of_numbers(clause: Comparison) -> Callable[[list[Any]], bool] | None:
+    """Whether one of a list of nothing but numbers passes, without asking each; None where it must be asked."""
+    bound = clause.operand
+    if type(bound) is not int and type(bound) is not float:
+        return None
+    if clause.operator in RANGE:
+        order, furthest = RANGE[clause.operator], max if clause.operator in ("$gt", "$gte") else min
+        return lambda values: order(furthest(values), bound)
+    if clause.operator == "$eq" and len(spellings(bound)) == 1:
+        return lambda values: bound in values
+    return None
 
 
 def _at_an_element(clause: ElementMatch, path: Path) -> ViewTest:
-    condition = compiled(clause.condition)
-    on_values = clause.on_values
+    of_structs = _at_a_struct(clause, path)
+    if of_structs is not None:
+        return of_structs
+    condition, on_values = compiled(clause.condition), clause.on_values
+    path = path.projection.path(clause.parts, whole=True)
 
     def holds(view: Any) -> bool:
         for leaf in path.leaves(view):
             for element in assumptions.elements(leaf):
                 if (on_values or type(element) is dict) and condition(element):
+                    return True
+        return False
+
+    return holds
+
+
+def _at_a_struct(clause: ElementMatch, path: Path) -> ViewTest | None:
+    """The same where elements were read by their asked fields alone; None where they were not."""
+    comparisons = _asked_of_elements(clause)
+    if comparisons is None:
+        return None
+    tests: list[ViewTest] = []
+    needed: list[ViewTest] = []
+    for comparison in comparisons:
+        inside = path.projection.of_element(clause.parts, comparison.parts)
+        if inside is None:
+            return None
+        tests.append(_of_comparison(comparison, inside, True))
+        if comparison.operator in RANGE:
+            # Some element must have it; for a list of numbers that is known at once.
+            through = path.projection.path((*clause.parts, *comparison.parts))
+            needed.append(_of_many(test_of(comparison)[0], through, True, _of_numbers(comparison)))
+    passes = _all(tests)
+
+    def holds(view: Any) -> bool:
+        for test in needed:
+            if not test(view):
+                return False
+        for leaf in path.leaves(view):
+            for element in assumptions.elements(leaf):
+                if isinstance(element, msgspec.Struct) and passes(element):
                     return True
         return False
 

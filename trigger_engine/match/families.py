@@ -15,7 +15,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from backbone.model.dql import assumptions, dates
-from backbone.model.dql.access import PIECE, Bound, around
+from backbone.model.dql.access import PIECE, around
+from backbone.model.dql.comparing import RANGE
+from backbone.model.dql.expression import Operand
 from trigger_engine.match.projection import Parts, Path
 
 if TYPE_CHECKING:
@@ -80,12 +82,13 @@ class OnePath:
     Its keys are what `keys_of` makes of the value of a `dql.access.Key`; `child` finds or makes the node of one.
     """
 
-    __slots__ = ("folded", "name", "path")
+    __slots__ = ("_get", "folded", "name", "path")
 
     def __init__(self, name: Name, path: Path) -> None:
         self.name = name
         self.folded = name[2]
         self.path = path
+        self._get = path.get
 
     def keys_of(self, value: Any) -> Sequence[Any]:
         return (value,)
@@ -109,13 +112,13 @@ class OnePath:
     def nodes(self, view: Any) -> Nodes:
         if not self.path.many:
             try:
-                value = self.path.get(view)
+                value = self._get(view)
             except AttributeError:
-                self.path.many = self.path.meets_list(view)
-                return self.of_many(*self.path.candidates(view))
-            if type(value) is not list:
-                return self.of_value(value)
-            self.path.many = True
+                pass
+            else:
+                if type(value) is not list:
+                    return self.of_value(value)
+            self.path.many = self.path.meets_list(view)
         return self.of_many(*self.path.candidates(view))
 
     def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
@@ -179,37 +182,50 @@ class Equal(_Hashed):
 class Affix(OnePath):
     """`starts`, `ends`: one look into a hash for each length of start, or end, that somebody asks for."""
 
-    __slots__ = ("tables",)
+    __slots__ = ("_cuts", "tables")
 
     def __init__(self, name: Name, path: Path) -> None:
         super().__init__(name, path)
-        self.tables: dict[int, dict[str, Node]] = {}  #: by length; negative: an end
+        self.tables: dict[int, dict[str, Node]] = {}
+        self._cuts: list[tuple[slice, dict[str, Node]]] = []  # the same, as matching wants it
+
+    def nodes(self, view: Any) -> Nodes:
+        try:
+            value = self._get(view)
+        except AttributeError:
+            return super().nodes(view)
+        return self.of_value(value) if type(value) is str else super().nodes(view)
 
     def of_value(self, value: Any) -> Nodes:
         if type(value) is not str:
             return ()
-        text = assumptions.folded(value) if self.folded else value
-        found = []
-        for length, table in self.tables.items():
-            node = table.get(text[:length] if length > 0 else text[length:])
+        if self.folded:
+            value = assumptions.folded(value)
+        found: Nodes = ()
+        for cut, table in self._cuts:
+            node = table.get(value[cut])
             if node is not None:
-                found.append(node)
+                found = (*found, node)
         return found
 
     def find(self, key: str) -> Node | None:
-        return self.tables.get(self._length(key), {}).get(key)
+        return self.tables.get(len(key), {}).get(key)
 
     def child(self, key: str, make: Make) -> Node:
-        return _child(self.tables.setdefault(self._length(key), {}), key, make)
+        if len(key) not in self.tables:
+            table = self.tables[len(key)] = {}
+            self._cuts.append((self._cut(len(key)), table))
+        return _child(self.tables[len(key)], key, make)
 
     def drop(self, key: str) -> None:
-        length = self._length(key)
-        del self.tables[length][key]
-        if not self.tables[length]:
-            del self.tables[length]
+        table = self.tables[len(key)]
+        del table[key]
+        if not table:
+            del self.tables[len(key)]
+            self._cuts = [(self._cut(length), left) for length, left in self.tables.items()]
 
-    def _length(self, key: str) -> int:
-        return len(key)
+    def _cut(self, length: int) -> slice:
+        return slice(length)
 
     def __bool__(self) -> bool:
         return bool(self.tables)
@@ -218,8 +234,8 @@ class Affix(OnePath):
 class Ending(Affix):
     __slots__ = ()
 
-    def _length(self, key: str) -> int:
-        return -len(key)
+    def _cut(self, length: int) -> slice:
+        return slice(-length, None)
 
 
 class Piece(_Hashed):
@@ -235,91 +251,89 @@ class Piece(_Hashed):
         return [self.table[piece] for piece in self.table.keys() & stretches]
 
 
-class OneSided(OnePath):
-    """`above`, `below`: bounds in order, so that those which a value keeps are one slice."""
+class Bounds(OnePath):
+    """`$gt`, `$gte`, `$lt`, `$lte`: bounds in order, so that those which a value keeps are one slice."""
 
-    __slots__ = ("above", "moments", "numbers")
+    __slots__ = ("_above", "_cut", "_order", "moments", "numbers")
 
     def __init__(self, name: Name, path: Path) -> None:
         super().__init__(name, path)
-        self.above = True
-        self.numbers = _Bounds()
-        self.moments = _Bounds()
+        operator = name[0]
+        self._order = RANGE[operator]
+        self._above = operator in ("$gt", "$gte")
+        # Equal bounds stand right of a value that does not keep them.
+        self._cut = bisect_right if operator in ("$gte", "$lt") else bisect_left
+        self.numbers = _Ordered()
+        self.moments = _Ordered()
 
     def of_value(self, value: Any) -> Nodes:
         if type(value) is int or type(value) is float:
-            found = self.numbers.kept_by(value, self.above)
-            if self.moments.values:
-                found += self.moments.kept_by(dates.instant_of_epoch(value), self.above)
-            return found
+            found = self._kept(self.numbers, value)
+            return found + self._kept(self.moments, dates.instant_of_epoch(value)) if self.moments.nodes else found
         if type(value) is not str:
             return ()
         moment = dates.instant(value)
-        if moment is None:
-            return self.moments.nodes  # a date and another text compare by their characters
-        return self.moments.kept_by(moment, self.above) + self.numbers.kept_by(
-            moment, self.above, dates.instant_of_epoch
-        )
+        if moment is None:  # a date and another text compare by their characters
+            bounds = zip(self.moments.texts, self.moments.nodes, strict=True)
+            return [node for bound, node in bounds if self._order(value, bound)]
+        return self._kept(self.moments, moment) + self._kept(self.numbers, moment, dates.instant_of_epoch)
 
     def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
-        if values and kinds <= _NUMBERS:
-            return self.of_value(max(values) if self.above else min(values))
+        if values and kinds <= NUMBERS:
+            return self.of_value(max(values) if self._above else min(values))
         return super().of_many(values, kinds)
 
-    def find(self, key: Bound) -> Node | None:
+    def _kept(self, bounds: _Ordered, value: Any, scale: Callable[[Any], Any] | None = None) -> list[Node]:
+        cut = self._cut(bounds.values, value, key=scale)
+        return bounds.nodes[:cut] if self._above else bounds.nodes[cut:]
+
+    def find(self, key: Operand) -> Node | None:
         return self._bounds(key).find(key)
 
-    def child(self, key: Bound, make: Make) -> Node:
+    def child(self, key: Operand, make: Make) -> Node:
         return self._bounds(key).child(key, make)
 
-    def drop(self, key: Bound) -> None:
+    def drop(self, key: Operand) -> None:
         self._bounds(key).drop(key)
 
-    def _bounds(self, key: Bound) -> _Bounds:
-        return self.numbers if key.kind == "number" else self.moments
+    def _bounds(self, key: Operand) -> _Ordered:
+        return self.moments if isinstance(key, str) else self.numbers
 
     def __bool__(self) -> bool:
-        return bool(self.numbers.values or self.moments.values)
+        return bool(self.numbers.nodes or self.moments.nodes)
 
 
-class Below(OneSided):
-    __slots__ = ()
+class _Ordered:
+    """Bounds in ascending order, each with its node. Dates go by their instant, and of one instant by their text."""
 
-    def __init__(self, name: Name, path: Path) -> None:
-        super().__init__(name, path)
-        self.above = False
-
-
-class _Bounds:
-    """Bounds in ascending order, each with its node; bounds of the same value share one."""
-
-    __slots__ = ("nodes", "values")
+    __slots__ = ("nodes", "texts", "values")
 
     def __init__(self) -> None:
-        self.values: list[int | float] = []
+        self.values: list[Any] = []
+        self.texts: list[Any] = []
         self.nodes: list[Node] = []
 
-    def kept_by(self, value: Any, above: bool, scale: Callable[[Any], Any] | None = None) -> list[Node]:
-        if above:
-            return self.nodes[: bisect_right(self.values, value, key=scale)]
-        return self.nodes[bisect_left(self.values, value, key=scale) :]
+    def _place(self, key: Any) -> tuple[int, Any, bool]:
+        value = dates.instant(key) if isinstance(key, str) else key
+        first, last = bisect_left(self.values, value), bisect_right(self.values, value)
+        at = bisect_left(self.texts, key, first, last)
+        return at, value, at < last and self.texts[at] == key
 
-    def find(self, key: Bound) -> Node | None:
-        at = bisect_left(self.values, key.value)
-        return self.nodes[at] if at < len(self.values) and self.values[at] == key.value else None
+    def find(self, key: Any) -> Node | None:
+        at, _, there = self._place(key)
+        return self.nodes[at] if there else None
 
-    def child(self, key: Bound, make: Make) -> Node:
-        found = self.find(key)
-        if found is None:
-            found = make()
-            at = bisect_left(self.values, key.value)
-            self.values.insert(at, key.value)
-            self.nodes.insert(at, found)
-        return found
+    def child(self, key: Any, make: Make) -> Node:
+        at, value, there = self._place(key)
+        if not there:
+            self.values.insert(at, value)
+            self.texts.insert(at, key)
+            self.nodes.insert(at, make())
+        return self.nodes[at]
 
-    def drop(self, key: Bound) -> None:
-        at = bisect_left(self.values, key.value)
-        del self.values[at], self.nodes[at]
+    def drop(self, key: Any) -> None:
+        at, _, _ = self._place(key)
+        del self.values[at], self.texts[at], self.nodes[at]
 
 
 class Between(OnePath):
@@ -374,15 +388,12 @@ OF: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
     "starts": Affix,
     "ends": Ending,
     "holds": Piece,
-    "above": OneSided,
-    "below": Below,
     "between": Between,
+    **dict.fromkeys(RANGE, Bounds),
 }
-ONE_SIDED: Final = ("above", "below")
-RANGES: Final = (*ONE_SIDED, "between")
 
-_CONTAINERS = frozenset({list, dict})
-_NUMBERS = frozenset({int, float})
+NUMBERS: Final = frozenset({int, float})
+_CONTAINERS: Final = frozenset({list, dict})
 
 
 def _is_scalar(value: Any) -> bool:

@@ -17,15 +17,12 @@ import msgspec
 
 from backbone.model.dql.conjunctions import conjunctions
 from backbone.model.events import DeadLetter, RecordedEvent
-from backbone.model.matches import LiveTrigger, Match
-from trigger_engine.match.checks import Checks, looks_inside
+from backbone.model.matches import LiveTrigger, Matches
+from trigger_engine.match.checks import Checks, wanted_paths
 from trigger_engine.match.node import Filed, Node, Work
 from trigger_engine.match.projection import Projection
 
 Envelope: TypeAlias = tuple[str | None, str, str]
-
-_Unreadable: TypeAlias = tuple[type[Exception], ...]
-UNREADABLE: _Unreadable = (msgspec.DecodeError, UnicodeDecodeError)
 
 
 class Resource:
@@ -38,6 +35,16 @@ class Resource:
         self.checks = Checks(self.projection)
 
 
+class Root:
+    """Where an envelope begins."""
+
+    __slots__ = ("node", "projection")
+
+    def __init__(self, projection: Projection) -> None:
+        self.projection = projection
+        self.node = Node()
+
+
 class Index:
     def __init__(self, triggers: Iterable[LiveTrigger] = ()) -> None:
         self.version = 0
@@ -45,7 +52,7 @@ class Index:
         self._triggers: dict[str, LiveTrigger] = {}
         self._homes: dict[str, list[Filed]] = {}
         self._resources: dict[str, Resource] = {}
-        self._roots: dict[Envelope, tuple[Projection, Node]] = {}
+        self._roots: dict[Envelope, Root] = {}
         self._org_wide = 0  #: triggers of no project
         self.put_all(triggers)
 
@@ -66,34 +73,35 @@ class Index:
 
     # -- matching -------------------------------------------------------------------------------------------------
 
-    def match(self, records: Sequence[RecordedEvent]) -> tuple[list[Match], list[DeadLetter]]:
-        """Every (event, trigger) that match, in the order of the events; and the events whose entity does not read."""
+    def match(self, records: Sequence[RecordedEvent]) -> tuple[list[Matches], list[DeadLetter]]:
+        """The events that some trigger wants, in their order; and the events whose entity does not read."""
         roots, version, org_wide = self._roots, self.version, self._org_wide
-        matches: list[Match] = []
+        matches: list[Matches] = []
         unreadable: list[DeadLetter] = []
-        found: list[Filed] = []
         for recorded in records:
             event = recorded.event
             root = roots.get((event.project_id, event.resource, event.action))
             wide = roots.get((None, event.resource, event.action)) if org_wide else None
-            if root is None and wide is None:
-                continue
-            # Nothing is decoded before some trigger of the envelope wants to see it, and then once for both.
+            if root is None:
+                if wide is None:
+                    continue  # nobody listens: the entity is not even read
+                root, wide = wide, None
+            entity, projection = event.entity, root.projection
             try:
-                view = (root or wide)[0].decode(event.entity)  # type: ignore[index]
-            except UNREADABLE as error:
+                if not entity.isascii():
+                    entity.decode()  # the decoder does not look into texts that nobody asks for
+                view = projection.decode(entity) if projection.reads_whole else projection.read(entity)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 unreadable.append(_dead_letter(recorded, error))
                 continue
-            if root is not None:
-                root[1].collect(view, found)
+            found: list[LiveTrigger] = []
+            root.node.collect(view, found)
             if wide is not None:
-                wide[1].collect(view, found)
+                wide.node.collect(view, found)
             if found:
-                # A trigger is found twice when two of its alternatives hold, or by two values of a list.
-                once = {filed.trigger.id: filed.trigger for filed in found} if len(found) > 1 else ()
-                triggers = once.values() if once else (found[0].trigger,)
-                matches += [Match(trigger, recorded, version) for trigger in triggers]
-                found.clear()
+                if root.node.several or (wide is not None and wide.node.several):
+                    found = list({trigger.id: trigger for trigger in found}.values())
+                matches.append(Matches(recorded, found, version))
         return matches, unreadable
 
     def work(self, records: Sequence[RecordedEvent]) -> Work:
@@ -104,7 +112,7 @@ class Index:
             for project in (event.project_id, None):
                 root = self._roots.get((project, event.resource, event.action))
                 if root is not None:
-                    root[1].count(root[0].decode(event.entity), work)
+                    root.node.count(root.projection.decode(event.entity), work)
         return work
 
     # -- changes --------------------------------------------------------------------------------------------------
@@ -116,7 +124,7 @@ class Index:
         for trigger in given:
             asked = wanted.setdefault(trigger.resource, set())
             for conjunction in conjunctions(trigger.filter.expression):
-                asked.update((literal.clause.parts, looks_inside(literal)) for literal in conjunction)
+                asked.update(path for literal in conjunction for path in wanted_paths(literal))
         for resource, asked in wanted.items():
             self._resource(resource).projection.expect(asked)
         for trigger in given:
@@ -138,14 +146,16 @@ class Index:
     def _file(self, trigger: LiveTrigger) -> None:
         homes = self._homes[trigger.id] = []
         resource = self._resource(trigger.resource)
-        for conjunction in conjunctions(trigger.filter.expression):
+        alternatives = conjunctions(trigger.filter.expression)
+        for conjunction in alternatives:
             checks = tuple([resource.checks.of(literal) for literal in conjunction])
             shared = tuple([check.literal for check in checks])
             for check in checks:
                 check.path.users.add(trigger.id)
-            for action in trigger.actions:
-                root = self._root(trigger.project_id, trigger.resource, action)
-                root.put(Filed(trigger, homes, shared, checks), resource.projection.path)
+            for root in self._roots_of(trigger):
+                root.node.several |= len(alternatives) > 1
+                root.node.put(Filed(trigger, homes, shared, checks), resource.projection.path)
+        resource.projection.make()
 
     def _take_out(self, trigger_id: str) -> None:
         trigger = self._triggers.pop(trigger_id, None)
@@ -155,11 +165,12 @@ class Index:
         self._unfile(trigger)
 
     def _unfile(self, trigger: LiveTrigger) -> None:
-        for filed in list(self._homes.pop(trigger.id)):
+        for filed in list(self._homes[trigger.id]):
             filed.node.remove(filed)
+        del self._homes[trigger.id]
         for action in trigger.actions:
             envelope = (trigger.project_id, trigger.resource, action)
-            if envelope in self._roots and self._roots[envelope][1].load == 0:
+            if envelope in self._roots and self._roots[envelope].node.load == 0:
                 del self._roots[envelope]
 
     def _resource(self, name: str) -> Resource:
@@ -167,11 +178,14 @@ class Index:
             self._resources[name] = Resource()
         return self._resources[name]
 
-    def _root(self, project_id: str | None, resource: str, action: str) -> Node:
-        envelope = (project_id, resource, action)
-        if envelope not in self._roots:
-            self._roots[envelope] = self._resource(resource).projection, Node()
-        return self._roots[envelope][1]
+    def _roots_of(self, trigger: LiveTrigger) -> list[Root]:
+        roots = []
+        for action in trigger.actions:
+            envelope = (trigger.project_id, trigger.resource, action)
+            if envelope not in self._roots:
+                self._roots[envelope] = Root(self._resource(trigger.resource).projection)
+            roots.append(self._roots[envelope])
+        return roots
 
 
 def _dead_letter(recorded: RecordedEvent, error: Exception) -> DeadLetter:

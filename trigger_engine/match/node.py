@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from backbone.model.dql import access
 from backbone.model.dql.access import Access, Key
+from backbone.model.dql.comparing import RANGE
 from backbone.model.dql.conjunctions import Conjunction
 from backbone.model.matches import LiveTrigger
 from trigger_engine.match import families
@@ -22,8 +23,9 @@ from trigger_engine.match.checks import Check, ViewTest, all_of
 from trigger_engine.match.families import OnePath, Signature
 from trigger_engine.match.projection import Parts, Path
 
-ASKED: Final = 4
-"""Filters that a node asks one by one; a family costs an event about as much as these."""
+ASKED: Final = 12
+"""Filters that a node asks one by one at most. It splits before, when each family would stand for two or more of them:
+a look into one costs an event about as much as two filters."""
 
 KEYS: Final = 8
 """Of one filter in a Signature, as `$in`s multiply. Beyond, one of the paths gets a family of its own."""
@@ -65,12 +67,24 @@ class Filed:
 class Group:
     """Conjunctions of which the same is left to check: asked once for all of them."""
 
-    __slots__ = ("checks", "filed", "test")
+    __slots__ = ("_families", "checks", "filed", "test", "triggers")
 
     def __init__(self, checks: tuple[Check, ...]) -> None:
         self.checks = checks
         self.test: ViewTest = all_of(checks)
         self.filed: list[Filed] = []
+        self.triggers: list[LiveTrigger] = []  #: of `filed`, as matching wants them
+        self._families: frozenset[object] | None = None
+
+    def families(self) -> frozenset[object]:
+        """What it would be filed in: the paths of a hash, or the family of its cheapest way; none: it stays."""
+        if self._families is None:
+            ways = self.filed[0].accesses()
+            hashed = frozenset(way.keys[0].parts for way in ways if way.hashable)
+            best = min(ways, key=lambda way: way.cost, default=None)
+            named = frozenset(key.name for key in best.keys) if best else frozenset()
+            self._families = frozenset({hashed}) if hashed else named
+        return self._families
 
 
 @dataclass(slots=True)
@@ -82,24 +96,27 @@ class Work:
 
 
 class Node:
-    __slots__ = ("asked", "done", "families", "home", "load", "signatures")
+    __slots__ = ("asked", "done", "families", "home", "load", "several", "signatures", "tests")
 
     def __init__(self, home: tuple[Node, Family, Any] | None = None) -> None:
         self.home = home  #: the node above, the family in it and the key there; None for a root
         self.load = 0  #: conjunctions filed here and below
-        self.done: list[Filed] = []
+        self.several = False
+        """Of a root: triggers below may be found twice, when two alternatives hold or a list has two of their keys."""
+        self.done: list[LiveTrigger] = []  #: nothing is left to check of them
         self.asked: list[Group] = []
+        self.tests: list[tuple[ViewTest, list[LiveTrigger]]] = []  #: the groups, as matching wants them
         self.signatures: dict[tuple[Path, ...], Signature] | None = None  # None until it was split
         self.families: dict[tuple[str, Parts, bool], OnePath] | None = None
 
     # -- matching: the hot path ---------------------------------------------------------------------------------
 
-    def collect(self, view: Any, found: list[Filed]) -> None:
-        """Add each conjunction here and below that the view passes; one with several places maybe more than once."""
+    def collect(self, view: Any, found: list[LiveTrigger]) -> None:
+        """Add the trigger of each conjunction here and below that the view passes."""
         found += self.done
-        for group in self.asked:
-            if group.test(view):
-                found += group.filed
+        for test, triggers in self.tests:
+            if test(view):
+                found += triggers
         if self.signatures:
             # Nearly all that nodes have, so the look into the hash is spelled out: a call costs as much again.
             for signature in self.signatures.values():
@@ -130,28 +147,42 @@ class Node:
         """File a conjunction that is nowhere yet."""
         group = self._group(filed)
         if not filed.checks:
-            self.done.append(filed)
+            self.done.append(filed.trigger)
             self._has(filed)
-        elif group is not None or (self.signatures is None and len(self.asked) < ASKED):
+        elif group is not None:
             self._ask(filed, group)
-        else:
-            if self.signatures is None:
+        elif self.signatures is None:
+            self._ask(filed, None)
+            if self._is_crowded():
                 self._split(path_of)
+        else:
             self._file(filed, path_of)
+
+    def _is_crowded(self) -> bool:
+        if not 2 < len(self.asked) <= ASKED:
+            return len(self.asked) > ASKED
+        names = [group.families() for group in self.asked]
+        return 2 * len(frozenset().union(*names)) <= sum(map(bool, names))
 
     def _group(self, filed: Filed) -> Group | None:
         return next((group for group in self.asked if group.checks == filed.checks), None)
 
     def _ask(self, filed: Filed, group: Group | None) -> None:
         if group is None:
-            self.asked.append(group := Group(filed.checks))
+            group = Group(filed.checks)
+            self.asked.append(group)
+            self.tests.append((group.test, group.triggers))
         group.filed.append(filed)
+        group.triggers.append(filed.trigger)
         self._has(filed)
 
     def _has(self, filed: Filed) -> None:
         filed.node = self
         filed.homes.append(filed)
         self._weigh(1)
+
+    def _root(self) -> Node:
+        return self if self.home is None else self.home[0]._root()
 
     def _weigh(self, more: int) -> None:
         node = self
@@ -161,7 +192,8 @@ class Node:
             node.load += more
 
     def _split(self, path_of: PathOf) -> None:
-        groups, self.asked, self.signatures, self.families = self.asked, [], {}, {}
+        groups, self.asked, self.tests = self.asked, [], []
+        self.signatures, self.families = {}, {}
         for group in groups:
             self._weigh(-len(group.filed))
             for filed in group.filed:
@@ -177,6 +209,8 @@ class Node:
         passed = {id(literal) for way in used if way.exact for literal in way.literals}
         checks = tuple([check for check in filed.checks if id(check.literal) not in passed])
         uses = filed.used.union(_use(key) for way in used for key in way.keys)
+        if len(places) > 1:
+            self._root().several = True
         for family, key in places:
             self._keep(family)
             node = family.child(key, partial(Node, (self, family, key)))
@@ -221,13 +255,12 @@ class Node:
         for way in ways:
             there: list[OnePathPlace] = []
             for key in way.keys:
-                name = (key.family, key.parts, key.folded)
-                family = self.families.get(name) or new.get(name)
+                family = self.families.get(key.name) or new.get(key.name)
                 if family is None:
-                    family = new[name] = families.OF[key.family](name, path_of(key.parts))
+                    family = new[key.name] = families.OF[key.family](key.name, path_of(key.parts))
                 there += [(family, at) for at in family.keys_of(key.value)]
             load = max(family.load(key) for family, key in there)
-            rank = (way.cost, way.keys[0].family in families.ONE_SIDED, load, -_length(way.keys[0]))
+            rank = (way.cost, way.keys[0].family in RANGE, load, -_length(way.keys[0]))
             if not chosen or rank < lowest:
                 lowest, chosen, places = rank, [way], there
         return chosen, places
@@ -247,10 +280,12 @@ class Node:
         if filed.checks:
             group = next(group for group in self.asked if group.checks == filed.checks)
             group.filed.remove(filed)
+            group.triggers.remove(filed.trigger)
             if not group.filed:
                 self.asked.remove(group)
+                self.tests = [(group.test, group.triggers) for group in self.asked]
         else:
-            self.done.remove(filed)
+            self.done.remove(filed.trigger)
         self._weigh(-1)
         self._drop_if_empty()
 
@@ -277,7 +312,7 @@ class Node:
 
 def _use(key: Key) -> tuple[str, Parts]:
     """Bounds of one path are one use of it: a second would find the same again."""
-    return ("range" if key.family in families.RANGES else key.family, key.parts)
+    return ("range" if key.family in RANGE or key.family == "between" else key.family, key.parts)
 
 
 def _length(key: Key) -> int:

@@ -34,17 +34,8 @@ class Path:
     """One asked path. `many`: a list was met on the way or at the end, so it may have several values."""
 
     __slots__ = (
-        "_memo",
-        "_names",
-        "_rest",
-        "_split",
-        "_start",
-        "fields",
-        "get",
-        "many",
-        "parts",
-        "projection",
-        "users",
+        *("fields", "get", "many", "parts", "projection", "users"),
+        *("_inner", "_memo", "_names", "_rest", "_split", "_start"),
     )
 
     def __init__(self, projection: Projection, parts: Parts, names: Parts, inner: _Object | None) -> None:
@@ -53,6 +44,7 @@ class Path:
         self.many = False
         self.users: set[str] = set()  #: ids of the triggers that ask for it
         self._names = names
+        self._inner = inner
         self._rest = parts[len(names) :]
         self._start: Get = operator.attrgetter(".".join(names)) if names else projection.whole_entity
         self._split: tuple[Get, Get] | None = None
@@ -113,7 +105,7 @@ class Path:
             values = list(map(of_element, to_list(view)))
         except (AttributeError, TypeError):
             return None
-        return values if self.projection.has_no_empty(values) else None
+        return values if self._inner is None else None
 
     def _depth_of_list(self, view: Any) -> int | None:
         node = view
@@ -198,18 +190,20 @@ class Projection:
         self._root = _Object(None, "")
         self._paths: dict[tuple[Parts, bool], Path] = {}
         self._stale: set[_Object] = {self._root}
-        self._decoder = msgspec.json.Decoder()
         self._empties: frozenset[int] = frozenset()
-        self._reads_whole = False
+        self.reads_whole = False  #: some path can only be found in all of the entity
+        self.read: Get
+        """The decoder alone: enough when nothing reads the whole entity."""
         self._raw = b""
         self._whole: tuple[bytes, Any] = (b"", None)
+        self.make()
 
     def path(self, parts: Parts, *, whole: bool = False) -> Path:
         """`whole`: what is inside of an object or a list at its end is looked at too."""
         found = self._paths.get((parts, whole))
         if found is None:
             names, inner = self._place(parts, whole)
-            self._reads_whole |= not names
+            self.reads_whole |= not names
             found = self._paths[parts, whole] = Path(self, parts, names, inner)
         return found
 
@@ -218,6 +212,13 @@ class Projection:
         for key in ((path.parts, False), (path.parts, True)):
             if self._paths.get(key) is path:
                 del self._paths[key]
+
+    def of_element(self, parts: Parts, inside: Parts) -> Path | None:
+        """A path inside of the objects that stand at `parts`, to be asked of one of them. None: read them whole."""
+        names, inner = self._place((*parts, *inside), False)
+        if len(names) < len(parts) + len(inside):
+            return None
+        return Path(self, inside, names[len(parts) :], inner)
 
     def expect(self, wanted: Iterable[tuple[Parts, bool]]) -> None:
         """Make room for many paths at once, each object read in the way that suits all that is asked of it."""
@@ -232,17 +233,10 @@ class Projection:
             self.path(parts, whole=whole)
 
     def decode(self, entity: bytes) -> Any:
-        """The view of an entity that paths look at, valid until the next.
-
-        Raises msgspec.DecodeError for what is no JSON object, and UnicodeDecodeError for what is no text.
-        """
-        if not entity.isascii():
-            entity.decode()  # the decoder does not look into texts that nobody asks for
-        if self._stale:
-            self._make()
-        if self._reads_whole:
+        """The view of an entity that paths look at, valid until the next. Raises msgspec.DecodeError for no object."""
+        if self.reads_whole:
             self._raw = entity
-        return self._decoder.decode(entity)
+        return self.read(entity)
 
     def whole_entity(self, view: Any) -> Any:
         """All of the entity whose view this is; read when first asked for."""
@@ -253,9 +247,6 @@ class Projection:
     def is_empty(self, node: Any) -> bool:
         """Whether it stands for an object that is not there."""
         return id(node) in self._empties
-
-    def has_no_empty(self, nodes: list[Any]) -> bool:
-        return self._empties.isdisjoint(map(id, nodes))
 
     def _place(self, parts: Parts, whole: bool) -> tuple[Parts, _Object | None]:
         """The fields to go through, none where only the whole entity helps; and the object that it ends at, if so."""
@@ -286,13 +277,16 @@ class Projection:
             self._stale.add(changed)
             changed = changed.parent
 
-    def _make(self) -> None:
+    def make(self) -> None:
+        """After paths were added and before the next entity is read."""
+        if not self._stale:
+            return
         for node in _inside_out(self._root):
             if node in self._stale:
                 node.make()
         self._stale.clear()
         self._empties = frozenset(id(node.empty) for node in _inside_out(self._root))
-        self._decoder = msgspec.json.Decoder(self._root.struct)
+        self.read = msgspec.json.Decoder(self._root.struct).decode
 
 
 def _inside_out(node: _Object) -> Iterator[_Object]:

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Any, Final, TypeAlias
 
 from backbone.model.dql import assumptions, dates
+from backbone.model.dql.comparing import RANGE
 from backbone.model.dql.conjunctions import Conjunction, Literal, conjunctions
 from backbone.model.dql.equality import spellings
 from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Operand
@@ -43,12 +44,17 @@ class Cost(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`family` is `is`, `starts`, `ends`, `holds`, `above`, `below` or `between`; `value` what it looks up."""
+    """`family` is `is`, `starts`, `ends`, `holds`, `between` or a range's operator; `value` what it looks up."""
 
     family: str
     parts: Parts
     value: Any
     folded: bool = False  #: upper and lower case are one
+
+    @property
+    def name(self) -> tuple[str, Parts, bool]:
+        """Of the table in which the value is looked up."""
+        return self.family, self.parts, self.folded
 
     def __str__(self) -> str:
         return f"{'.'.join(self.parts)} {self.family} {self.value!r}{' (any case)' if self.folded else ''}"
@@ -79,7 +85,7 @@ def _cost(conjunction: Conjunction) -> Cost:
 
 def _nearly_always_holds(literal: Literal) -> bool:
     clause = literal.clause
-    if isinstance(clause, ElementMatch) or clause.operator in _RANGES:
+    if isinstance(clause, ElementMatch) or clause.operator in RANGE:
         return False
     return clause.operator == "$exists" or not literal.wanted
 
@@ -125,12 +131,12 @@ def _of_comparison(literal: Literal, clause: Comparison) -> Iterator[Access]:
             yield from _of_members(literal, clause.parts, (operand,))
         case "$glob", str() as pattern:
             yield from _of_glob(literal, clause.parts, pattern)
-        case (("$gt" | "$gte" | "$lt" | "$lte") as operator, operand):
-            bound = _bound(operand)
-            if bound is not None:
-                family = "above" if operator in _ABOVE else "below"
-                key = Key(family, clause.parts, Bound(operator, *bound))
-                yield Access(Cost.RANGE, (key,), (literal,), exact=False)
+        case (("$gt" | "$gte" | "$lt" | "$lte") as operator, int() | float() as bound):
+            yield Access(Cost.RANGE, (Key(operator, clause.parts, bound),), (literal,), exact=True)
+        case (("$gt" | "$gte" | "$lt" | "$lte") as operator, str() as bound):
+            # The order of other texts is asked for too seldom to be looked up.
+            if dates.instant(bound) is not None:
+                yield Access(Cost.RANGE, (Key(operator, clause.parts, bound),), (literal,), exact=True)
         case _:
             pass
 
@@ -221,24 +227,7 @@ def _of_glob(literal: Literal, parts: Parts, pattern: str) -> Iterator[Access]:
 
 # -- ranges --------------------------------------------------------------------------------------------------------
 
-_ABOVE: Final = ("$gt", "$gte")
 _WIDEST: Final = 2.0**64  #: of a range that is looked for as one; beyond, one of its bounds will do
-_RANGES: Final = ("$gt", "$gte", "$lt", "$lte")
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    operator: str
-    kind: str  #: `number`, or `moment`: nanoseconds since 1970
-    value: int | float
-
-
-def _bound(operand: Operand) -> tuple[str, int | float] | None:
-    """A number or a date; None for other texts, whose order is asked for too seldom to be looked up."""
-    if _is_number(operand):
-        return "number", operand  # type: ignore[return-value]
-    moment = dates.instant(operand) if isinstance(operand, str) else None
-    return None if moment is None else ("moment", moment)
 
 
 def _between(conjunction: Conjunction) -> Iterator[Access]:
@@ -246,10 +235,10 @@ def _between(conjunction: Conjunction) -> Iterator[Access]:
     bounds: defaultdict[Parts, dict[str, Literal]] = defaultdict(dict)
     for literal in conjunction:
         clause = literal.clause
-        if not literal.wanted or isinstance(clause, ElementMatch) or clause.operator not in _RANGES:
+        if not literal.wanted or isinstance(clause, ElementMatch) or clause.operator not in RANGE:
             continue
         if clause.parts and _is_number(clause.operand):
-            bounds[clause.parts].setdefault("low" if clause.operator in _ABOVE else "high", literal)
+            bounds[clause.parts].setdefault("low" if clause.operator in ("$gt", "$gte") else "high", literal)
     for parts, ends in bounds.items():
         if len(ends) == 2:
             low, high = (_operand(ends[end]) for end in ("low", "high"))

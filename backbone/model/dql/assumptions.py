@@ -34,9 +34,8 @@ def has_wildcard(text: str) -> bool:
     return "*" in text
 
 
-def folded(text: str) -> str:
-    """How `$ieq` and `$ilike` forget about case; everything else, field names included, minds it."""
-    return text.casefold()
+#: How `$ieq` and `$ilike` forget about case; everything else, field names included, minds it.
+folded = str.casefold
 
 
 def members(operand: Operand) -> tuple[Operand, ...]:

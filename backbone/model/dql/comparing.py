@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from backbone.model.dql import assumptions, dates, wildcards
-from backbone.model.dql.equality import equals, equals_folded, one_of, text
+from backbone.model.dql.equality import equals, fits_folded, one_of, text
 from backbone.model.dql.expression import Comparison
 from backbone.model.dql.paths import Test
 
 _Order = Callable[[Any, Any], bool]
 
-_RANGE: dict[str, _Order] = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
+RANGE: dict[str, _Order] = {"$gt": operator.gt, "$gte": operator.ge, "$lt": operator.lt, "$lte": operator.le}
 
 
 def test_of(comparison: Comparison) -> tuple[Test, bool]:
@@ -22,20 +22,30 @@ def test_of(comparison: Comparison) -> tuple[Test, bool]:
         case "$eq" | "$ne" as name, operand:
             return equals(operand), name == "$ne"
         case "$gt" | "$gte" | "$lt" | "$lte" as name, int() | float() as bound:
-            return _beside_number(_RANGE[name], bound), False
+            return _beside_number(RANGE[name], bound), False
         case "$gt" | "$gte" | "$lt" | "$lte" as name, str() as bound:
-            return _beside_text(_RANGE[name], bound), False
+            return _beside_text(RANGE[name], bound), False
         case "$in" | "$nin" as name, tuple() as operands:
             return one_of(operands), name == "$nin"
         case "$exists", wanted:
             return assumptions.exists, not wanted
-        case "$ieq" | "$ilike", str() as operand:
-            return equals_folded(operand), False
         case "$glob", str() as operand:
             negated, pattern = assumptions.negated_glob(operand)
             return text(wildcards.glob(pattern)), negated
+        case "$ieq" | "$ilike", str() as operand:
+            return text(fits_folded(operand)), False
         case _, operand:  # `$match` with a text, `$ieq` with a value that has no case
             return equals(operand), False
+
+
+def fits_of(comparison: Comparison) -> wildcards.Fits | None:
+    """For a clause that only a text can pass, and that denies nothing: whether one does. None for every other."""
+    match comparison.operator, comparison.operand:
+        case "$eq" | "$match", str() as operand if assumptions.has_wildcard(operand):
+            return wildcards.wildcard(operand)
+        case "$ieq" | "$ilike", str() as operand:
+            return fits_folded(operand)
+    return None
 
 
 def _beside_number(order: _Order, bound: int | float) -> Test:

@@ -24,14 +24,14 @@ def equals(operand: Operand) -> Test:
     return lambda value: _same(operand, value)
 
 
-def equals_folded(operand: str) -> Test:
+def fits_folded(operand: str) -> wildcards.Fits:
     """`$ieq`, `$ilike`: the same for texts, upper and lower case being one."""
     folded = assumptions.folded
     wanted = folded(operand)
     if assumptions.has_wildcard(wanted):
         fits = wildcards.wildcard(wanted)
-        return text(lambda value: fits(folded(value)))
-    return text(lambda value: folded(value) == wanted)
+        return lambda value: fits(folded(value))
+    return lambda value: folded(value) == wanted
 
 
 def one_of(operands: tuple[Operand, ...]) -> Test:

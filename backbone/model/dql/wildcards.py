@@ -5,6 +5,7 @@ Both run forward over the text and never come back: no pattern makes them slow, 
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable
 
@@ -19,6 +20,10 @@ def wildcard(pattern: str) -> Fits:
     """Whether a whole text fits; `**` is `*`, every other character stands for itself."""
     prefix, *inner, suffix = pattern.split("*")
     pieces = tuple(filter(None, inner))
+    if not pieces and not suffix:
+        return operator.methodcaller("startswith", prefix)
+    if not pieces and not prefix:
+        return operator.methodcaller("endswith", suffix)
     shortest = len(prefix) + len(suffix)
 
     def fits(text: str) -> bool:
