@@ -106,8 +106,7 @@ def check(index: Index, live: list[LiveTrigger], events: Sequence[RecordedEvent]
         entity = orjson.loads(event.entity)
         candidates = by_envelope[event.project_id, event.resource, event.action]
         expected = sorted(trigger.id for trigger in candidates if trigger.filter.matches(entity))
-        matches, _ = index.match([recorded])
-        found = sorted(match.trigger.id for match in matches)
+        found = sorted(machine.found(index, [recorded]))
         assert found == expected, f"{event.id}: found {found}, expected {expected}"
         checked += 1
         if time.process_time() > until:

@@ -119,9 +119,7 @@ def _bank(
 def _counts(index: Index, every: list[RecordedEvent], rules: int) -> list[int]:
     found: Counter[str] = Counter()
     for batch in records.batches(every):
-        matches, dead = index.match(batch)
-        assert not dead, dead[0].reason
-        found.update(match.trigger.id for match in matches)
+        found.update(machine.found(index, batch))
     return [found[str(n)] for n in range(rules)]
 
 
