@@ -1,8 +1,8 @@
 """A stand-in for `citylots2.json.gz`, the 213,068 parcels of San Francisco that event-ruler measures itself with.
 
-The original may not be passed on, so this writes events of the same schema and size (906 bytes on average), seeded, in
-which every pattern of event-ruler's benchmark matches exactly as often as it asserts. Streets, lots and numbers are
-drawn first for all events, column by column, with the counted values put in; the points of a parcel are drawn with it.
+The original is not here, so this writes events of the same schema and size (906 bytes on average), seeded, in which
+every pattern of event-ruler's benchmark matches exactly as often as it asserts. Streets, lots and numbers are drawn
+first for all events, column by column, with the counted values put in; the points of a parcel are drawn with it.
 """
 
 from __future__ import annotations
