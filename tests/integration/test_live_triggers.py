@@ -118,5 +118,5 @@ async def test_a_filter_that_is_wrong_stops_no_other_trigger_and_is_said_once(
             await live_triggers.refresh(index, connection)
             await live_triggers.refresh(index, connection)
     matches, _ = index.match([RecordedEvent(event=here.event("1"), received=datetime.now(UTC))])
-    assert [match.trigger.name for match in matches] == ["right"]
+    assert [trigger.name for match in matches for trigger in match.triggers] == ["right"]
     assert [record.__dict__["trigger"] for record in caplog.records] == [wrong]

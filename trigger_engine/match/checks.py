@@ -34,7 +34,11 @@ class Check:
     def __init__(self, literal: Literal, projection: Projection) -> None:
         self.literal = literal
         self.path = projection.path(literal.clause.parts, whole=looks_inside(literal))
+        self.path.literals += 1
         self.test: ViewTest = _test(literal, self.path)
+
+    def __del__(self) -> None:
+        self.path.literals -= 1
 
     def renew(self) -> None:
         """After the path was found to have many values."""

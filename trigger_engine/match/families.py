@@ -15,7 +15,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from backbone.model.dql import assumptions, dates
-from backbone.model.dql.access import PIECE, around
+from backbone.model.dql.access import around
 from backbone.model.dql.comparing import RANGE
 from backbone.model.dql.expression import Operand
 from trigger_engine.match.projection import Parts, Path
@@ -62,6 +62,10 @@ class Signature:
         if math.prod(map(len, values)) <= len(table):
             return _once(table[key] for key in product(*values) if key in table)
         return [node for key, node in table.items() if all(map(operator.contains, values, key))]
+
+    def load(self, key: Any) -> int:
+        node = self.table.get(key)
+        return 0 if node is None else node.load
 
     def child(self, key: Any, make: Make) -> Node:
         return _child(self.table, key, make)
@@ -238,17 +242,40 @@ class Ending(Affix):
         return slice(-length, None)
 
 
-class Piece(_Hashed):
+class Piece(OnePath):
     """`holds`: every stretch of a text that is as long as the pieces are, looked for in a hash."""
 
-    __slots__ = ()
+    __slots__ = ("tables",)
+
+    def __init__(self, name: Name, path: Path) -> None:
+        super().__init__(name, path)
+        self.tables: dict[int, dict[str, Node]] = {}  #: by length
 
     def of_value(self, value: Any) -> Nodes:
         if type(value) is not str:
             return ()
         text = assumptions.folded(value) if self.folded else value
-        stretches = {text[at : at + PIECE] for at in range(len(text) - PIECE + 1)}
-        return [self.table[piece] for piece in self.table.keys() & stretches]
+        found: list[Node] = []
+        for length, table in self.tables.items():
+            if len(table) < _FEW_PIECES:
+                found += [node for piece, node in table.items() if piece in text]
+            else:
+                found += [table[piece] for piece in table.keys() & self.path.stretches(text, length)]
+        return found
+
+    def find(self, key: str) -> Node | None:
+        return self.tables.get(len(key), {}).get(key)
+
+    def child(self, key: str, make: Make) -> Node:
+        return _child(self.tables.setdefault(len(key), {}), key, make)
+
+    def drop(self, key: str) -> None:
+        del self.tables[len(key)][key]
+        if not self.tables[len(key)]:
+            del self.tables[len(key)]
+
+    def __bool__(self) -> bool:
+        return bool(self.tables)
 
 
 class Bounds(OnePath):
@@ -392,6 +419,7 @@ OF: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
     **dict.fromkeys(RANGE, Bounds),
 }
 
+_FEW_PIECES: Final = 48  # to look for each of these in a text takes less than to cut it up
 NUMBERS: Final = frozenset({int, float})
 _CONTAINERS: Final = frozenset({list, dict})
 

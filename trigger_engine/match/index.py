@@ -18,9 +18,9 @@ import msgspec
 from backbone.model.dql.conjunctions import conjunctions
 from backbone.model.events import DeadLetter, RecordedEvent
 from backbone.model.matches import LiveTrigger, Matches
-from trigger_engine.match.checks import Checks, wanted_paths
+from trigger_engine.match.checks import Check, Checks, wanted_paths
 from trigger_engine.match.node import Filed, Node, Work
-from trigger_engine.match.projection import Projection
+from trigger_engine.match.projection import Parts, Path, Projection
 
 Envelope: TypeAlias = tuple[str | None, str, str]
 
@@ -51,6 +51,7 @@ class Index:
         """Grows with every change; each match tells by which version it was made."""
         self._triggers: dict[str, LiveTrigger] = {}
         self._homes: dict[str, list[Filed]] = {}
+        self._paths: dict[str, set[Path]] = {}  # that a trigger asks for
         self._resources: dict[str, Resource] = {}
         self._roots: dict[Envelope, Root] = {}
         self._org_wide = 0  #: triggers of no project
@@ -118,74 +119,79 @@ class Index:
     # -- changes --------------------------------------------------------------------------------------------------
 
     def put_all(self, triggers: Iterable[LiveTrigger]) -> None:
-        """As `put` one by one, with entities read in the way that suits them all."""
+        """As `put` one by one; but entities are read, and filters filed, in the way that suits them all."""
         given = list(triggers)
-        wanted: dict[str, set[tuple[tuple[str, ...], bool]]] = {}
+        wanted: dict[str, set[tuple[Parts, bool]]] = {}
         for trigger in given:
+            self.remove(trigger.id)
             asked = wanted.setdefault(trigger.resource, set())
             for conjunction in conjunctions(trigger.filter.expression):
                 asked.update(path for literal in conjunction for path in wanted_paths(literal))
         for resource, asked in wanted.items():
             self._resource(resource).projection.expect(asked)
-        for trigger in given:
-            self.put(trigger)
+        for trigger, checked in [(trigger, self._checked(trigger)) for trigger in given]:
+            self._put(trigger, checked)
 
     def put(self, trigger: LiveTrigger) -> None:
         """Add it, or put it in the place of the one with its id. The next event meets it."""
-        self._take_out(trigger.id)
-        self._triggers[trigger.id] = trigger
-        self._file(trigger)
-        self._org_wide += trigger.project_id is None
-        self.version += 1
+        self.remove(trigger.id)
+        self._put(trigger, self._checked(trigger))
 
     def remove(self, trigger_id: str) -> None:
         """Without effect when it is not there."""
-        self._take_out(trigger_id)
-        self.version += 1
-
-    def _file(self, trigger: LiveTrigger) -> None:
-        homes = self._homes[trigger.id] = []
-        resource = self._resource(trigger.resource)
-        alternatives = conjunctions(trigger.filter.expression)
-        for conjunction in alternatives:
-            checks = tuple([resource.checks.of(literal) for literal in conjunction])
-            shared = tuple([check.literal for check in checks])
-            for check in checks:
-                check.path.users.add(trigger.id)
-            for root in self._roots_of(trigger):
-                root.node.several |= len(alternatives) > 1
-                root.node.put(Filed(trigger, homes, shared, checks), resource.projection.path)
-        resource.projection.make()
-
-    def _take_out(self, trigger_id: str) -> None:
         trigger = self._triggers.pop(trigger_id, None)
         if trigger is None:
             return
-        self._org_wide -= trigger.project_id is None
-        self._unfile(trigger)
-
-    def _unfile(self, trigger: LiveTrigger) -> None:
-        for filed in list(self._homes[trigger.id]):
+        for filed in list(self._homes[trigger_id]):
             filed.node.remove(filed)
-        del self._homes[trigger.id]
+        del self._homes[trigger_id]
+        for path in self._paths.pop(trigger_id):
+            path.users.discard(trigger_id)
+            if not path.users:
+                self._resource(trigger.resource).projection.forget(path)
         for action in trigger.actions:
             envelope = (trigger.project_id, trigger.resource, action)
             if envelope in self._roots and self._roots[envelope].node.load == 0:
                 del self._roots[envelope]
+        self._org_wide -= trigger.project_id is None
+        self.version += 1
+
+    def _checked(self, trigger: LiveTrigger) -> list[tuple[Check, ...]]:
+        """The alternatives of its filter, each as the checks of its clauses; their paths know now who asks for them."""
+        checks = self._resource(trigger.resource).checks
+        found = [
+            tuple([checks.of(literal) for literal in conjunction])
+            for conjunction in conjunctions(trigger.filter.expression)
+        ]
+        self._paths[trigger.id] = {check.path for alternative in found for check in alternative}
+        for path in self._paths[trigger.id]:
+            path.users.add(trigger.id)
+        return found
+
+    def _put(self, trigger: LiveTrigger, checked: list[tuple[Check, ...]]) -> None:
+        self._triggers[trigger.id] = trigger
+        homes = self._homes[trigger.id] = []
+        projection = self._resource(trigger.resource).projection
+        for action in trigger.actions:
+            root = self._root(trigger.project_id, trigger.resource, action)
+            root.node.several |= len(checked) > 1
+            for checks in checked:
+                conjunction = tuple([check.literal for check in checks])
+                root.node.put(Filed(trigger, homes, conjunction, checks), projection.path)
+        projection.make()
+        self._org_wide += trigger.project_id is None
+        self.version += 1
 
     def _resource(self, name: str) -> Resource:
         if name not in self._resources:
             self._resources[name] = Resource()
         return self._resources[name]
 
-    def _roots_of(self, trigger: LiveTrigger) -> list[Root]:
-        roots = []
-        for action in trigger.actions:
-            envelope = (trigger.project_id, trigger.resource, action)
-            if envelope not in self._roots:
-                self._roots[envelope] = Root(self._resource(trigger.resource).projection)
-            roots.append(self._roots[envelope])
-        return roots
+    def _root(self, project_id: str | None, resource: str, action: str) -> Root:
+        envelope = (project_id, resource, action)
+        if envelope not in self._roots:
+            self._roots[envelope] = Root(self._resource(resource).projection)
+        return self._roots[envelope]
 
 
 def _dead_letter(recorded: RecordedEvent, error: Exception) -> DeadLetter:

@@ -7,14 +7,15 @@ however many others there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any, Final, TypeAlias
 
 from backbone.model.dql import access
-from backbone.model.dql.access import Access, Key
+from backbone.model.dql.access import Access, Cost, Key
 from backbone.model.dql.comparing import RANGE
 from backbone.model.dql.conjunctions import Conjunction
 from backbone.model.matches import LiveTrigger
@@ -23,15 +24,25 @@ from trigger_engine.match.checks import Check, ViewTest, all_of
 from trigger_engine.match.families import OnePath, Signature
 from trigger_engine.match.projection import Parts, Path
 
-ASKED: Final = 12
-"""Filters that a node asks one by one at most. It splits before, when each family would stand for two or more of them:
-a look into one costs an event about as much as two filters."""
+ASKED: Final = 8
+"""Filters that a node asks one by one at most. It splits before when fewer families than three in four filters would
+stand for them: a look into a family costs an event somewhat more than a filter does."""
 
 KEYS: Final = 8
 """Of one filter in a Signature, as `$in`s multiply. Beyond, one of the paths gets a family of its own."""
 
-SIGNATURES: Final = 16
-"""Of one node. Each is a look into a hash, so filters that ask for ever other paths share those there are."""
+SIGNATURES: Final = 64
+"""Of one node. Each is a look into a hash for every event, so filters share them where they can."""
+
+WIDTH: Final = 3
+"""Paths of one signature. The fewer, the more filters share it; where that leaves many under a key, the node there has
+signatures of what is left."""
+
+FEW: Final = 4
+"""Filters under one key that are still cheaper to ask than a hash of their own would be."""
+
+APART: Final = 8
+"""Different values that an equality should have in use, to be better than a start, an end, a piece or a range."""
 
 PathOf: TypeAlias = Callable[[Parts], Path]
 Family: TypeAlias = Signature | OnePath
@@ -162,7 +173,7 @@ class Node:
         if not 2 < len(self.asked) <= ASKED:
             return len(self.asked) > ASKED
         names = [group.families() for group in self.asked]
-        return 2 * len(frozenset().union(*names)) <= sum(map(bool, names))
+        return 4 * len(frozenset().union(*names)) <= 3 * sum(map(bool, names))
 
     def _group(self, filed: Filed) -> Group | None:
         return next((group for group in self.asked if group.checks == filed.checks), None)
@@ -217,33 +228,42 @@ class Node:
             node.put(Filed(filed.trigger, filed.homes, filed.conjunction, checks, uses), path_of)
 
     def _in_a_signature(self, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]] | None:
-        """All equalities that a hash can hold at once."""
-        by_path = {way.keys[0].parts: way for way in ways if way.hashable and len(way.keys) <= KEYS}
-        chosen: list[tuple[Path, Access]] = []
-        keys = 1
-        for parts, way in sorted(by_path.items(), key=lambda item: (len(item[1].keys), item[0])):
-            path = path_of(parts)
-            if not path.many and keys * len(way.keys) <= KEYS:
-                chosen.append((path, way))
-                keys *= len(way.keys)
-        chosen.sort(key=lambda one: one[0].parts)
-        signature = self._signature({path: way for path, way in chosen})
+        """Equalities that a hash can hold at once: no more of them than leave few filters under one key."""
+        equalities = {path_of(way.keys[0].parts): way for way in ways if way.hashable and len(way.keys) <= KEYS}
+        chosen = {path: way for path, way in equalities.items() if not path.many}
+        otherwise = any(way.cost in (Cost.AFFIX, Cost.PIECE, Cost.RANGE) for way in ways)
+        if not chosen or (otherwise and _tell_little_apart(chosen)):
+            return None
+        signature = self._shared_signature(chosen) or self._new_signature(chosen)
         if signature is None:
             return None
-        used = [way for path, way in chosen if path in signature.paths]
-        values = [[key.value for key in way.keys] for way in used]
-        hashed = values[0] if len(used) == 1 else product(*values)
-        return used, [(signature, key) for key in hashed]
+        return [chosen[path] for path in signature.paths], [(signature, key) for key in _keys(signature, chosen)]
 
-    def _signature(self, chosen: dict[Path, Access]) -> Signature | None:
+    def _shared_signature(self, chosen: dict[Path, Access]) -> Signature | None:
+        """One that is there, of some of the paths, and has few others under the same keys; or no more may be made."""
         assert self.signatures is not None
-        paths = tuple(chosen)
-        if not paths or paths in self.signatures:
-            return self.signatures.get(paths)
-        if len(self.signatures) < SIGNATURES:
-            return Signature(paths)
-        fitting = [one for one in self.signatures if chosen.keys() >= set(one)]
-        return self.signatures[max(fitting, key=len)] if fitting else None
+        fitting = [one for paths, one in self.signatures.items() if chosen.keys() >= set(paths)]
+        loads = [max(one.load(key) for key in _keys(one, chosen)) for one in fitting]
+        usable = [(load, -len(one.paths), at) for at, (one, load) in enumerate(zip(fitting, loads, strict=True))]
+        lowest = min(usable, default=None)
+        if lowest is not None and (lowest[0] < FEW or len(self.signatures) >= SIGNATURES):
+            return fitting[lowest[2]]
+        return None
+
+    def _new_signature(self, chosen: dict[Path, Access]) -> Signature | None:
+        """Of the paths that tell most apart, as many as it takes."""
+        assert self.signatures is not None
+        if len(self.signatures) >= SIGNATURES:
+            return None
+        paths: list[Path] = []
+        left, keys = float(max(self.load, *(len(path.users) for path in chosen))), 1
+        for path in sorted(chosen, key=lambda path: (-path.literals, path.parts)):
+            if keys * len(chosen[path].keys) <= KEYS and len(paths) < WIDTH and (not paths or left >= FEW):
+                paths.append(path)
+                keys *= len(chosen[path].keys)
+                left /= max(1, path.literals)
+        ordered = tuple(sorted(paths, key=lambda path: path.parts))
+        return self.signatures.get(ordered) or Signature(ordered)
 
     def _in_a_family(self, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
         """The cheapest way, and of equal ones that with the fewest others under its key."""
@@ -260,8 +280,9 @@ class Node:
                     family = new[key.name] = families.OF[key.family](key.name, path_of(key.parts))
                 there += [(family, at) for at in family.keys_of(key.value)]
             load = max(family.load(key) for family, key in there)
-            rank = (way.cost, way.keys[0].family in RANGE, load, -_length(way.keys[0]))
-            if not chosen or rank < lowest:
+            weak = way.cost is Cost.EQUALITY and way.hashable and not path_of(way.keys[0].parts).many
+            rank = (Cost.NEGATION if weak else way.cost, way.keys[0].family in RANGE, load, -_length(way.keys[0]))
+            if not chosen or rank <= lowest:  # of pieces the last, as names and numbers begin alike
                 lowest, chosen, places = rank, [way], there
         return chosen, places
 
@@ -308,6 +329,17 @@ class Node:
     def _all_families(self) -> Iterator[Family]:
         yield from (self.signatures or {}).values()
         yield from (self.families or {}).values()
+
+
+def _tell_little_apart(paths: Collection[Path]) -> bool:
+    """Many ask for them, and all for the same few values."""
+    apart = math.prod(max(1, path.literals) for path in paths)
+    return apart < APART and min(len(path.users) for path in paths) > FEW * apart
+
+
+def _keys(signature: Signature, chosen: dict[Path, Access]) -> Sequence[Any]:
+    values = [[key.value for key in chosen[path].keys] for path in signature.paths]
+    return values[0] if len(values) == 1 else list(product(*values))
 
 
 def _use(key: Key) -> tuple[str, Parts]:

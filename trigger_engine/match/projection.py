@@ -34,14 +34,15 @@ class Path:
     """One asked path. `many`: a list was met on the way or at the end, so it may have several values."""
 
     __slots__ = (
-        *("fields", "get", "many", "parts", "projection", "users"),
-        *("_inner", "_memo", "_names", "_rest", "_split", "_start"),
+        *("fields", "get", "literals", "many", "parts", "projection", "users"),
+        *("_inner", "_memo", "_names", "_rest", "_split", "_start", "_stretches"),
     )
 
     def __init__(self, projection: Projection, parts: Parts, names: Parts, inner: _Object | None) -> None:
         self.projection = projection
         self.parts = parts
         self.many = False
+        self.literals = 0  #: different ones that look at it: the more there are, the fewer pass
         self.users: set[str] = set()  #: ids of the triggers that ask for it
         self._names = names
         self._inner = inner
@@ -49,6 +50,7 @@ class Path:
         self._start: Get = operator.attrgetter(".".join(names)) if names else projection.whole_entity
         self._split: tuple[Get, Get] | None = None
         self._memo: tuple[Any, list[Any], set[type]] = (None, [], set())
+        self._stretches: tuple[str, int, set[str]] = ("", 0, set())
         self.fields = None if self._rest or inner else ".".join(names)
         """For an attrgetter of several paths; None when it takes more than that to get the value."""
         self.get: Get = self._getter(inner)
@@ -66,6 +68,14 @@ class Path:
             return MISSING if value is inner.empty else value
 
         return object_or_missing
+
+    def stretches(self, text: str, length: int) -> set[str]:
+        """All of the text's pieces of a length; kept for the next node that asks of the same."""
+        known, of_length, found = self._stretches
+        if known is not text or of_length != length:
+            found = {text[at : at + length] for at in range(len(text) - length + 1)}
+            self._stretches = (text, length, found)
+        return found
 
     def meets_list(self, view: Any) -> bool:
         try:

@@ -23,8 +23,8 @@ from backbone.model.dql.paths import MISSING
 
 Parts: TypeAlias = tuple[str, ...]
 
-PIECE: Final = 4
-"""Characters of a text between two `*` by which it is looked for; of a shorter one every text has too many."""
+PIECES: Final = (8, 4)
+"""Characters of a text between two `*` by which it is looked for: as many as it has, and fewer are everywhere."""
 
 _AFFIX: Final = 2
 """Characters that make a start or an end of a text worth looking for before a range."""
@@ -206,8 +206,9 @@ def _of_text(literal: Literal, parts: Parts, pattern: str, *, folded: bool = Fal
         cost = Cost.AFFIX if len(end) >= _AFFIX else Cost.RANGE
         yield Access(cost, (Key("ends", parts, end, folded),), (literal,), exact=plain and not start)
     for piece in inner:
-        for at in range(len(piece) - PIECE + 1):
-            key = Key("holds", parts, piece[at : at + PIECE], folded)
+        length = next((length for length in PIECES if length <= len(piece)), len(piece) + 1)
+        for at in range(len(piece) - length + 1):
+            key = Key("holds", parts, piece[at : at + length], folded)
             yield Access(Cost.PIECE, (key,), (literal,), exact=False)
 
 
