@@ -1,3 +1,4 @@
 from trigger_engine.match.index import Index
+from trigger_engine.match.placing import Place
 
-__all__ = ["Index"]
+__all__ = ["Index", "Place"]

@@ -20,6 +20,7 @@ from backbone.model.events import DeadLetter, RecordedEvent
 from backbone.model.matches import LiveTrigger, Matches
 from trigger_engine.match.checks import Check, Checks, wanted_paths
 from trigger_engine.match.node import Filed, Node, Work
+from trigger_engine.match.placing import Place, place_of
 from trigger_engine.match.projection import Parts, Path, Projection
 
 Envelope: TypeAlias = tuple[str | None, str, str]
@@ -115,6 +116,10 @@ class Index:
                 if root is not None:
                     root.node.count(root.projection.decode(event.entity), work)
         return work
+
+    def explain(self, trigger_id: str) -> list[Place]:
+        """How the trigger is found: a place for each action and alternative. Raises KeyError when it is not there."""
+        return [place_of(filed) for filed in self._homes[trigger_id]]
 
     # -- changes --------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -29,6 +30,7 @@ def instant(text: str) -> int | None:
     return _any(text)
 
 
+@lru_cache(1024)  # one event is asked for its date by many filters
 def _usual(text: str) -> int | None:
     """The shape that the platform writes, `2024-05-02T12:00:00.000Z`, read in C: ten times as fast."""
     try:
