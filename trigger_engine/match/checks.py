@@ -41,7 +41,7 @@ class Check:
         self.path.literals -= 1
 
     def renew(self) -> None:
-        """After the path was found to have many values."""
+        """After the path learned that it has many values."""
         self.test = _test(self.literal, self.path)
 
 
@@ -148,6 +148,7 @@ def _is_text(text: str, path: Path, wanted: bool) -> ViewTest:
         try:
             value = get(view)
         except AttributeError:
+            path.learn(view)
             value = path.candidates(view)[0]
         if value == text:
             return wanted
@@ -163,6 +164,7 @@ def _fits(fits: Fits, path: Path, wanted: bool) -> ViewTest:
         try:
             value = get(view)
         except AttributeError:
+            path.learn(view)
             value = path.candidates(view)[0]
         if type(value) is str:
             return fits(value) is wanted
@@ -193,6 +195,7 @@ def _of_one(test: Test, path: Path, wanted: bool) -> ViewTest:
         try:
             value = get(view)
         except AttributeError:
+            path.learn(view)
             return any(map(test, path.candidates(view)[0])) is wanted
         if test(value):
             return wanted

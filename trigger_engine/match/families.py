@@ -54,7 +54,7 @@ class Signature:
     def nodes_of_irregular(self, view: Any) -> Nodes:
         """A list, or something else than an object, stands on a path; any of the values there may be the one."""
         for path in self.paths:
-            path.many = path.many or path.meets_list(view)
+            path.learn(view)
         values = [dict.fromkeys(filter(_is_scalar, path.candidates(view)[0])) for path in self.paths]
         table = self.table
         if len(values) == 1:
@@ -122,7 +122,7 @@ class OnePath:
             else:
                 if type(value) is not list:
                     return self.of_value(value)
-            self.path.many = self.path.meets_list(view)
+            self.path.learn(view)
         return self.of_many(*self.path.candidates(view))
 
     def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:

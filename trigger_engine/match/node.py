@@ -173,7 +173,7 @@ class Node:
         if not 2 < len(self.asked) <= ASKED:
             return len(self.asked) > ASKED
         names = [group.families() for group in self.asked]
-        return 4 * len(frozenset().union(*names)) <= 3 * sum(map(bool, names))
+        return 4 * len(frozenset().union(*names)) < 3 * sum(map(bool, names))
 
     def _group(self, filed: Filed) -> Group | None:
         return next((group for group in self.asked if group.checks == filed.checks), None)

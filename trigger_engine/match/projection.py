@@ -77,7 +77,13 @@ class Path:
             self._stretches = (text, length, found)
         return found
 
-    def meets_list(self, view: Any) -> bool:
+    def learn(self, view: Any) -> None:
+        """Called where the value was none of the usual: remembers that it may be many, if a list was the reason."""
+        if not self.many and self._meets_list(view):
+            self.many = True
+            self.projection.learned.append(self)
+
+    def _meets_list(self, view: Any) -> bool:
         try:
             return type(self.get(view)) is list
         except AttributeError:
@@ -199,6 +205,8 @@ class Projection:
     def __init__(self) -> None:
         self._root = _Object(None, "")
         self._paths: dict[tuple[Parts, bool], Path] = {}
+        self.learned: list[Path] = []
+        """Paths that turned out to have many values, since somebody last took them from here."""
         self._stale: set[_Object] = {self._root}
         self._empties: frozenset[int] = frozenset()
         self.reads_whole = False  #: some path can only be found in all of the entity
