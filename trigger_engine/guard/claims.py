@@ -1,7 +1,8 @@
 """The execution that a match asks for, with the id that only this match can have.
 
 Once claims (trigger, entity): the row of that claim decides who runs, now and after a crash. Always claims
-(trigger, event): the id derived from the two is the claim.
+(trigger, event): the id derived from the two is the claim. Ids of entities and of events are those of a project, so a
+trigger of every project claims them with the event's project, to which the execution belongs too.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from backbone.model.matches import LiveTrigger
 
 def execution_of(trigger: LiveTrigger, recorded: RecordedEvent, chain: Causation) -> NewExecution:
     event = recorded.event
+    prefix = f"{event.project_id}/" if trigger.project_id is None else ""
     claim = event.entity_id if trigger.once else event.id
     return NewExecution(
-        id=ids.execution_id(recorded.received, trigger.id, claim),
+        id=ids.execution_id(recorded.received, trigger.id, prefix + claim),
         project_id=event.project_id,
         service_id=trigger.service_id,
         trigger_id=trigger.id,
@@ -29,6 +31,7 @@ def execution_of(trigger: LiveTrigger, recorded: RecordedEvent, chain: Causation
         action=event.action,
         entity_id=event.entity_id,
         once=trigger.once,
+        claim_prefix=prefix,
         came_by=causation.encode(chain) if chain.depth else None,
         input=trigger.input,
     )

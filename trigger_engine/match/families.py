@@ -1,17 +1,15 @@
-"""The ways in which a node finds what is filed under it by a value, instead of asking each filter.
+"""The ways in which a node finds what is filed under it by the value at one path, instead of asking each filter.
 
-A family looks at one path (a Signature at several), and knows for each value the child nodes to go on in. What
-`nodes` returns may hold too much, as the children check it; it never misses one. A value is a text, a number, true,
+A family knows for each value the child nodes to go on in. What `nodes`
+returns may hold too much, as the children check it; it never misses one. A value is a text, a number, true,
 false, null or MISSING; where a path has several (lists), the nodes are those of any of them.
 """
 
 from __future__ import annotations
 
 import math
-import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import product
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from backbone.model.dql import assumptions, dates
@@ -25,56 +23,6 @@ if TYPE_CHECKING:
 
 Nodes: TypeAlias = "Sequence[Node]"
 Make: TypeAlias = "Callable[[], Node]"
-
-
-class Signature:
-    """Equality of several paths by one look into a hash: the key is the tuple of their values, or the only value."""
-
-    __slots__ = ("get", "paths", "table")
-
-    def __init__(self, paths: tuple[Path, ...]) -> None:
-        self.paths = paths
-        self.table: dict[Any, Node] = {}
-        fields = [path.fields for path in paths if path.fields is not None]
-        gets = [path.get for path in paths]
-        if len(gets) == 1:
-            self.get = gets[0]
-        elif len(fields) == len(paths):
-            self.get = operator.attrgetter(*fields)
-        else:
-            self.get = lambda view: tuple([get(view) for get in gets])
-
-    def nodes(self, view: Any) -> Nodes:
-        try:
-            node = self.table.get(self.get(view))
-        except (AttributeError, TypeError):
-            return self.nodes_of_irregular(view)
-        return () if node is None else (node,)
-
-    def nodes_of_irregular(self, view: Any) -> Nodes:
-        """A list, or something else than an object, stands on a path; any of the values there may be the one."""
-        for path in self.paths:
-            path.learn(view)
-        values = [dict.fromkeys(filter(_is_scalar, path.candidates(view)[0])) for path in self.paths]
-        table = self.table
-        if len(values) == 1:
-            return _once(table[value] for value in values[0] if value in table)
-        if math.prod(map(len, values)) <= len(table):
-            return _once(table[key] for key in product(*values) if key in table)
-        return [node for key, node in table.items() if all(map(operator.contains, values, key))]
-
-    def load(self, key: Any) -> int:
-        node = self.table.get(key)
-        return 0 if node is None else node.load
-
-    def child(self, key: Any, make: Make) -> Node:
-        return _child(self.table, key, make)
-
-    def drop(self, key: Any) -> None:
-        del self.table[key]
-
-    def __bool__(self) -> bool:
-        return bool(self.table)
 
 
 Name: TypeAlias = tuple[str, Parts, bool]
@@ -126,7 +74,7 @@ class OnePath:
         return self.of_many(*self.path.candidates(view))
 
     def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
-        return _once(node for value in values for node in self.of_value(value))
+        return once(node for value in values for node in self.of_value(value))
 
     def of_value(self, value: Any) -> Nodes:
         raise NotImplementedError
@@ -143,7 +91,7 @@ class _Hashed(OnePath):
         return self.table.get(key)
 
     def child(self, key: Any, make: Make) -> Node:
-        return _child(self.table, key, make)
+        return child_of(self.table, key, make)
 
     def drop(self, key: Any) -> None:
         del self.table[key]
@@ -166,8 +114,8 @@ class Equal(_Hashed):
             if self.folded:
                 value = assumptions.folded(value)
             elif self.numbers and (moment := dates.instant(value)) is not None:
-                return _once(self.table[key] for key in (value, *around(moment / 1_000_000)) if key in self.table)
-        elif not _is_scalar(value):
+                return once(self.table[key] for key in (value, *around(moment / 1_000_000)) if key in self.table)
+        elif not is_scalar(value):
             return ()
         node = self.table.get(value)
         return () if node is None else (node,)
@@ -219,7 +167,7 @@ class Affix(OnePath):
         if len(key) not in self.tables:
             table = self.tables[len(key)] = {}
             self._cuts.append((self._cut(len(key)), table))
-        return _child(self.tables[len(key)], key, make)
+        return child_of(self.tables[len(key)], key, make)
 
     def drop(self, key: str) -> None:
         table = self.tables[len(key)]
@@ -243,7 +191,7 @@ class Ending(Affix):
 
 
 class Piece(OnePath):
-    """`holds`: every stretch of a text that is as long as the pieces are, looked for in a hash."""
+    """`holds`: every second stretch of a text, as long as those of the pieces, looked for in a hash."""
 
     __slots__ = ("tables",)
 
@@ -263,11 +211,15 @@ class Piece(OnePath):
                 found += [table[piece] for piece in table.keys() & self.path.stretches(text, length)]
         return found
 
+    def keys_of(self, value: Any) -> Sequence[Any]:
+        # Of equal loads the last: names and numbers begin alike.
+        return [min(reversed(value), key=self.load)]
+
     def find(self, key: str) -> Node | None:
         return self.tables.get(len(key), {}).get(key)
 
     def child(self, key: str, make: Make) -> Node:
-        return _child(self.tables.setdefault(len(key), {}), key, make)
+        return child_of(self.tables.setdefault(len(key), {}), key, make)
 
     def drop(self, key: str) -> None:
         del self.tables[len(key)][key]
@@ -377,7 +329,7 @@ class Between(OnePath):
             moment = dates.instant(value)
             if moment is None:
                 return ()
-            return _once(node for point in around(moment / 1_000_000) for node in self.of_value(point))
+            return once(node for point in around(moment / 1_000_000) for node in self.of_value(point))
         if type(value) is not int and type(value) is not float:
             return ()
         found = []
@@ -398,7 +350,7 @@ class Between(OnePath):
 
     def child(self, key: tuple[float, int], make: Make) -> Node:
         width, cell = key
-        return _child(self.grids.setdefault(width, {}), cell, make)
+        return child_of(self.grids.setdefault(width, {}), cell, make)
 
     def drop(self, key: tuple[float, int]) -> None:
         width, cell = key
@@ -424,7 +376,7 @@ NUMBERS: Final = frozenset({int, float})
 _CONTAINERS: Final = frozenset({list, dict})
 
 
-def _is_scalar(value: Any) -> bool:
+def is_scalar(value: Any) -> bool:
     return type(value) is not list and type(value) is not dict
 
 
@@ -435,12 +387,12 @@ def _cell(value: float, width: float) -> int:
         return -1
 
 
-def _child(table: dict[Any, Node], key: Any, make: Make) -> Node:
+def child_of(table: dict[Any, Node], key: Any, make: Make) -> Node:
     found = table.get(key)
     if found is None:
         found = table[key] = make()
     return found
 
 
-def _once(nodes: Iterable[Node]) -> list[Node]:
+def once(nodes: Iterable[Node]) -> list[Node]:
     return list(dict.fromkeys(nodes))

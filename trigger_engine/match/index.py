@@ -20,7 +20,8 @@ from backbone.model.dql.conjunctions import conjunctions
 from backbone.model.events import DeadLetter, RecordedEvent
 from backbone.model.matches import LiveTrigger, Matches
 from trigger_engine.match.checks import Check, Checks, wanted_paths
-from trigger_engine.match.node import Filed, Node, Work
+from trigger_engine.match.filed import Filed
+from trigger_engine.match.node import Node, Work
 from trigger_engine.match.placing import Place, place_of
 from trigger_engine.match.projection import Parts, Path, Projection
 

@@ -8,8 +8,9 @@ from typing import Any
 from backbone.model.dql.conjunctions import Literal
 from backbone.model.dql.expression import Nor, json_of
 from backbone.model.dql.paths import MISSING
-from trigger_engine.match.families import Signature
-from trigger_engine.match.node import Family, Filed
+from trigger_engine.match.choosing import Family
+from trigger_engine.match.filed import Filed
+from trigger_engine.match.signatures import Signature
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

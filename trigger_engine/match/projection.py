@@ -70,10 +70,10 @@ class Path:
         return object_or_missing
 
     def stretches(self, text: str, length: int) -> set[str]:
-        """All of the text's pieces of a length; kept for the next node that asks of the same."""
+        """The text's stretches of a length that begin at even places; kept for the next node that asks of the same."""
         known, of_length, found = self._stretches
         if known is not text or of_length != length:
-            found = {text[at : at + length] for at in range(len(text) - length + 1)}
+            found = {text[at : at + length] for at in range(0, len(text) - length + 1, 2)}
             self._stretches = (text, length, found)
         return found
 

@@ -23,8 +23,10 @@ from backbone.model.dql.paths import MISSING
 
 Parts: TypeAlias = tuple[str, ...]
 
-PIECES: Final = (8, 4)
-"""Characters of a text between two `*` by which it is looked for: as many as it has, and fewer are everywhere."""
+STRETCHES: Final = (8, 4, 3)
+"""Characters by which a text between two `*` is looked for: the first of these that is shorter than it. So one stretch
+begins at an even and one at an odd place of it, and only every second place of an entity's text has to be looked at.
+Fewer than four characters are everywhere."""
 
 _AFFIX: Final = 2
 """Characters that make a start or an end of a text worth looking for before a range."""
@@ -44,7 +46,10 @@ class Cost(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`family` is `is`, `starts`, `ends`, `holds`, `between` or a range's operator; `value` what it looks up."""
+    """`family` is `is`, `starts`, `ends`, `holds`, `between` or a range's operator; `value` what it looks up.
+
+    The value of `holds` is a tuple of stretches, each as good as the others.
+    """
 
     family: str
     parts: Parts
@@ -206,10 +211,11 @@ def _of_text(literal: Literal, parts: Parts, pattern: str, *, folded: bool = Fal
         cost = Cost.AFFIX if len(end) >= _AFFIX else Cost.RANGE
         yield Access(cost, (Key("ends", parts, end, folded),), (literal,), exact=plain and not start)
     for piece in inner:
-        length = next((length for length in PIECES if length <= len(piece)), len(piece) + 1)
-        for at in range(len(piece) - length + 1):
-            key = Key("holds", parts, piece[at : at + length], folded)
-            yield Access(Cost.PIECE, (key,), (literal,), exact=False)
+        length = next((length for length in STRETCHES if length < len(piece)), None)
+        if length is not None:
+            stretches = [piece[at : at + length] for at in range(len(piece) - length + 1)]
+            keys = [Key("holds", parts, tuple(stretches[first::2]), folded) for first in (0, 1)]
+            yield Access(Cost.PIECE, tuple(keys), (literal,), exact=False)
 
 
 def _of_glob(literal: Literal, parts: Parts, pattern: str) -> Iterator[Access]:

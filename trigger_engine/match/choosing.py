@@ -1,0 +1,125 @@
+"""Under which key a conjunction is filed.
+
+In the order of what they tell apart: equality of some paths by one hash; a start, an end or a piece of a text; a range.
+Of equal ones the key with the fewest others. What is chosen decides only what an event costs, never what it matches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from backbone.model.dql.access import Access, Cost, Key
+from backbone.model.dql.comparing import RANGE
+from trigger_engine.match import families
+from trigger_engine.match.families import OnePath
+from trigger_engine.match.projection import Parts, Path
+from trigger_engine.match.signatures import Signature, Signatures
+
+if TYPE_CHECKING:
+    from trigger_engine.match.node import Node
+
+KEYS: Final = 8
+"""Of one filter in a Signature, as `$in`s multiply. Beyond, one of the paths gets a family of its own."""
+
+SIGNATURES: Final = 64
+"""Of one node. Each is a look into a hash for every event, so filters share them where they can."""
+
+WIDTH: Final = 3
+"""Paths of one signature. The fewer, the more filters share it; where that leaves many under a key, the node there has
+signatures of what is left."""
+
+FEW: Final = 4
+"""Filters under one key that are still cheaper to ask than a hash of their own would be."""
+
+APART: Final = 8
+"""Different values that an equality should have in use, to be better than a start, an end, a piece or a range."""
+
+PathOf: TypeAlias = Callable[[Parts], Path]
+Family: TypeAlias = Signature | OnePath
+Place: TypeAlias = tuple[Family, Any]  # and the key in it
+
+
+def places_for(node: Node, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
+    """The ways to use, and the keys of them; none when there is no way."""
+    assert node.signatures is not None
+    return _in_a_signature(node, node.signatures, ways, path_of) or _in_a_family(node, ways, path_of)
+
+
+def _in_a_signature(
+    node: Node, there: Signatures, ways: list[Access], path_of: PathOf
+) -> tuple[list[Access], Sequence[Place]] | None:
+    """Equalities that a hash can hold at once: no more of them than leave few filters under one key."""
+    equalities = {path_of(way.keys[0].parts): way for way in ways if way.hashable and len(way.keys) <= KEYS}
+    chosen = {path: way for path, way in equalities.items() if not path.many}
+    otherwise = any(way.cost in (Cost.AFFIX, Cost.PIECE, Cost.RANGE) for way in ways)
+    if not chosen or (otherwise and _tell_little_apart(chosen)):
+        return None
+    signature = _shared_signature(there, chosen) or _new_signature(node.load, there, chosen)
+    if signature is None:
+        return None
+    return [chosen[path] for path in signature.paths], [(signature, key) for key in _keys(signature, chosen)]
+
+
+def _shared_signature(there: Signatures, chosen: dict[Path, Access]) -> Signature | None:
+    """One that is there, of some of the paths, and has few others under the same keys; or no more may be made."""
+    fitting = [one for paths, one in there.by_paths.items() if chosen.keys() >= set(paths)]
+    loads = [max(one.load(key) for key in _keys(one, chosen)) for one in fitting]
+    usable = [(load, -len(one.paths), at) for at, (one, load) in enumerate(zip(fitting, loads, strict=True))]
+    lowest = min(usable, default=None)
+    if lowest is not None and (lowest[0] < FEW or len(there.by_paths) >= SIGNATURES):
+        return fitting[lowest[2]]
+    return None
+
+
+def _new_signature(load: int, there: Signatures, chosen: dict[Path, Access]) -> Signature | None:
+    """Of the paths that tell most apart, as many as it takes."""
+    if len(there.by_paths) >= SIGNATURES:
+        return None
+    paths: list[Path] = []
+    left, keys = float(max(load, *(len(path.users) for path in chosen))), 1
+    for path in sorted(chosen, key=lambda path: (-path.literals, path.parts)):
+        if keys * len(chosen[path].keys) <= KEYS and len(paths) < WIDTH and (not paths or left >= FEW):
+            paths.append(path)
+            keys *= len(chosen[path].keys)
+            left /= max(1, path.literals)
+    ordered = tuple(sorted(paths, key=lambda path: path.parts))
+    return there.by_paths.get(ordered) or Signature(ordered)
+
+
+def _in_a_family(node: Node, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
+    """The cheapest way, and of equal ones that with the fewest others under its key."""
+    chosen: list[Access] = []
+    places: list[tuple[OnePath, Any]] = []
+    lowest: tuple[int, ...] = ()
+    new: dict[families.Name, OnePath] = {}
+    for way in ways:
+        there: list[tuple[OnePath, Any]] = []
+        for key in way.keys:
+            family = node.families.get(key.name) or new.get(key.name)
+            if family is None:
+                family = new[key.name] = families.OF[key.family](key.name, path_of(key.parts))
+            there += [(family, at) for at in family.keys_of(key.value)]
+        load = max(family.load(key) for family, key in there)
+        weak = way.hashable and len(way.keys) <= KEYS and not path_of(way.keys[0].parts).many
+        rank = (Cost.NEGATION if weak else way.cost, way.keys[0].family in RANGE, load, -_length(way.keys[0]))
+        if not chosen or rank < lowest:
+            lowest, chosen, places = rank, [way], there
+    return chosen, places
+
+
+def _tell_little_apart(paths: Collection[Path]) -> bool:
+    """Many ask for them, and all for the same few values."""
+    apart = math.prod(max(1, path.literals) for path in paths)
+    return apart < APART and min(len(path.users) for path in paths) > FEW * apart
+
+
+def _keys(signature: Signature, chosen: dict[Path, Access]) -> Sequence[Any]:
+    values = [[key.value for key in chosen[path].keys] for path in signature.paths]
+    return values[0] if len(values) == 1 else list(product(*values))
+
+
+def _length(key: Key) -> int:
+    return len(key.value) if isinstance(key.value, str) else 0

@@ -1,0 +1,69 @@
+"""What a node holds: the conjunctions of triggers' filters, and those together of which the same is left to ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backbone.model.dql import access
+from backbone.model.dql.access import Access, Key
+from backbone.model.dql.comparing import RANGE
+from backbone.model.dql.conjunctions import Conjunction
+from backbone.model.matches import LiveTrigger
+from trigger_engine.match.checks import Check, ViewTest, all_of
+from trigger_engine.match.projection import Parts
+
+if TYPE_CHECKING:
+    from trigger_engine.match.node import Node
+
+
+class Filed:
+    """One place of one conjunction of a trigger's filter. `homes`: all places of the trigger."""
+
+    __slots__ = ("checks", "conjunction", "homes", "node", "trigger", "used")
+
+    def __init__(
+        self,
+        trigger: LiveTrigger,
+        homes: list[Filed],
+        conjunction: Conjunction,
+        checks: tuple[Check, ...],
+        used: frozenset[tuple[str, Parts]] = frozenset(),
+    ) -> None:
+        self.trigger = trigger
+        self.homes = homes
+        self.conjunction = conjunction
+        self.checks = checks  #: what is still to be asked
+        self.used = used  #: the kinds of key, by path, that led here
+        self.node: Node
+
+    def accesses(self) -> list[Access]:
+        """The ways in which it may be filed further down."""
+        return [way for way in access.accesses(self.conjunction) if self.used.isdisjoint(map(use_of, way.keys))]
+
+
+class Group:
+    """Conjunctions of which the same is left to check: asked once for all of them."""
+
+    __slots__ = ("_families", "checks", "filed", "test", "triggers")
+
+    def __init__(self, checks: tuple[Check, ...]) -> None:
+        self.checks = checks
+        self.test: ViewTest = all_of(checks)
+        self.filed: list[Filed] = []
+        self.triggers: list[LiveTrigger] = []  #: of `filed`, as matching wants them
+        self._families: frozenset[object] | None = None
+
+    def families(self) -> frozenset[object]:
+        """What it would be filed in: the paths of a hash, or the family of its cheapest way; none: it stays."""
+        if self._families is None:
+            ways = self.filed[0].accesses()
+            hashed = frozenset(way.keys[0].parts for way in ways if way.hashable)
+            best = min(ways, key=lambda way: (way.cost, way.keys[0].family in RANGE), default=None)
+            named = frozenset(key.name for key in best.keys) if best else frozenset()
+            self._families = frozenset({hashed}) if hashed else named
+        return self._families
+
+
+def use_of(key: Key) -> tuple[str, Parts]:
+    """Bounds of one path are one use of it: a second would find the same again."""
+    return ("range" if key.family in RANGE or key.family == "between" else key.family, key.parts)
