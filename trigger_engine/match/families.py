@@ -212,8 +212,8 @@ class Piece(OnePath):
         return found
 
     def keys_of(self, value: Any) -> Sequence[Any]:
-        # Of equal loads the last: names and numbers begin alike.
-        return [min(reversed(value), key=self.load)]
+        # Names and numbers begin alike, so the last one that few others have taken: an unused one is the most common.
+        return [min(reversed(value), key=lambda stretch: max(_FEW_ALIKE, self.load(stretch)))]
 
     def find(self, key: str) -> Node | None:
         return self.tables.get(len(key), {}).get(key)
@@ -371,6 +371,7 @@ OF: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
     **dict.fromkeys(RANGE, Bounds),
 }
 
+_FEW_ALIKE: Final = 4
 _FEW_PIECES: Final = 48  # to look for each of these in a text takes less than to cut it up
 NUMBERS: Final = frozenset({int, float})
 _CONTAINERS: Final = frozenset({list, dict})
