@@ -1,47 +1,138 @@
-"""Keeps the index like the table of triggers: told by a notification, and looking by itself in case one is lost."""
+"""Keeps the index like the table of triggers.
+
+At the start all of them are read, page by page. From then on a notification says that something changed, and only what
+changed is read; a look each second finds what no notification told of. Beside that the whole table is compared with the
+index for ever, a page a second, so that nothing stays wrong whatever the reason.
+
+All is done between two batches of events, in slices that keep a batch waiting for milliseconds only.
+"""
 
 from __future__ import annotations
 
+import gc
 import logging
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from time import monotonic
+from typing import Final
 
 import asyncpg
 
+from backbone.kit.loops import Health
 from backbone.model import dql
 from backbone.model.errors import InvalidFilter
 from backbone.model.matches import LiveTrigger
 from backbone.store import definitions
+from backbone.store import live_triggers as store
 from backbone.store.database import Database
-from backbone.store.wakeups import Wakeups
+from backbone.store.wakeups import LOOK_ANYWAY, Wakeups
 from trigger_engine.match import Index
-from trigger_engine.pipeline import Pipeline
+
+LOOP: Final = "triggers"
+"""Its name in `Health`."""
+
+PAGE: Final = 1_000
+"""Triggers read at a time at the start, and versions compared a second."""
+
+SLICE: Final = 50
+"""Triggers changed at a time, with a batch of events in between."""
+
+FREEZE_EVERY: Final = 1_000
+"""Triggers. The garbage collector would look through what they are made of, millions of objects, for seconds."""
+
+KEEP_CHANGES: Final = timedelta(hours=1)
+"""Longer than anybody who follows is away without reading all anew."""
 
 log = logging.getLogger(__name__)
 
 
-async def follow(pipeline: Pipeline, database: Database, wakeups: Wakeups) -> None:
-    signal = wakeups.watch(definitions.TRIGGERS_CHANNEL)
-    async with database.lane(durable=False) as connection:
-        while True:
-            signal.clear()
-            await refresh(pipeline.index, connection)
-            await wakeups.wait(signal)
+class LiveTriggers:
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._versions: dict[str, int] = {}  #: of the triggers in the index
+        self._seen = ""  #: the snapshot up to which changes are in the index
+        self._compared = ""  #: the id up to which this round of comparing came
+        self._unmet: set[str] = set()  #: in the index when the round began, and not met in the table yet
+        self._not_frozen = 0
+
+    async def load(self, connection: asyncpg.Connection, health: Health) -> None:
+        """All of them. What changes meanwhile comes with the first `catch_up`."""
+        began = told = monotonic()
+        health.broken(LOOP, "loading")
+        self._seen = await store.snapshot(connection)
+        total = await store.count(connection)
+        after = ""
+        while rows := await store.after(connection, after, PAGE):
+            self._put(rows)
+            after = rows[-1].id
+            if monotonic() - told >= 1:
+                told = monotonic()
+                log.info("triggers loading", extra={"loaded": len(self._index), "of": total})
+                health.broken(LOOP, f"loading: {len(self._index):,} of {total:,}")
+        health.well(LOOP)
+        log.info("triggers loaded", extra={"triggers": len(self._index), "seconds": round(monotonic() - began, 1)})
+
+    async def follow(self, database: Database, wakeups: Wakeups) -> None:
+        """For ever, after `load`."""
+        signal = wakeups.watch(definitions.TRIGGERS_CHANNEL)
+        next_page = monotonic()
+        async with database.lane(durable=False) as connection:
+            while True:
+                signal.clear()
+                await self.catch_up(connection)
+                if monotonic() >= next_page:
+                    # A little sooner than the looks that nobody asks for, so that none of them is without a page.
+                    next_page = monotonic() + 0.9 * LOOK_ANYWAY
+                    await self.compare_page(connection)
+                await wakeups.wait(signal)
+
+    async def catch_up(self, connection: asyncpg.Connection) -> None:
+        """Take in what changed since this was called before."""
+        now = await store.snapshot(connection)
+        await self._look_at(connection, await store.changed_since(connection, self._seen))
+        self._seen = now
+
+    async def compare_page(self, connection: asyncpg.Connection) -> None:
+        """Go on comparing the table with the index by versions; after the last page, begin anew."""
+        if not self._compared:
+            self._unmet = set(self._versions)
+        page = await store.versions_after(connection, self._compared, PAGE)
+        self._unmet.difference_update(page)
+        await self._look_at(connection, [id for id, version in page.items() if self._versions.get(id) != version])
+        self._compared = next(reversed(page)) if len(page) == PAGE else ""
+        if not self._compared:
+            await self._look_at(connection, [id for id in self._unmet if id in self._versions])
+            await store.forget_changes(connection, KEEP_CHANGES)
+
+    async def _look_at(self, connection: asyncpg.Connection, ids: Sequence[str]) -> None:
+        """Make these in the index as they are in the table."""
+        put = removed = 0
+        for start in range(0, len(ids), SLICE):
+            slice_ = ids[start : start + SLICE]
+            rows = await store.by_id(connection, slice_)
+            changed = [row for row in rows if self._versions.get(row.id) != row.version]
+            gone = self._versions.keys() & (set(slice_) - {row.id for row in rows})
+            self._put(changed)
+            self._remove(gone)
+            put, removed = put + len(changed), removed + len(gone)
+        if put or removed:
+            log.info("triggers changed", extra={"triggers": len(self._index), "put": put, "removed": removed})
+
+    def _put(self, rows: Sequence[store.LiveTriggerRow]) -> None:
+        self._index.put_all([_live(row) for row in rows])
+        self._versions.update((row.id, row.version) for row in rows)
+        self._not_frozen += len(rows)
+        if self._not_frozen >= FREEZE_EVERY:
+            gc.freeze()
+            self._not_frozen = 0
+
+    def _remove(self, ids: Iterable[str]) -> None:
+        for trigger_id in ids:
+            self._index.remove(trigger_id)
+            del self._versions[trigger_id]
 
 
-async def refresh(index: Index, connection: asyncpg.Connection) -> None:
-    """Put into the index what changed in the table since it was made, and take out what is gone."""
-    wanted = await definitions.live_trigger_versions(connection)
-    have = index.versions
-    stale = [trigger_id for trigger_id, version in wanted.items() if have.get(trigger_id) != version]
-    gone = have.keys() - wanted.keys()
-    if not stale and not gone:
-        return
-    index.put_all([_live(row) for row in await definitions.live_triggers(connection, stale)])
-    for trigger_id in gone:
-        index.remove(trigger_id)
-    log.info("triggers loaded", extra={"triggers": len(index), "changed": len(stale), "removed": len(gone)})
-
-
-def _live(row: definitions.LiveTriggerRow) -> LiveTrigger:
+def _live(row: store.LiveTriggerRow) -> LiveTrigger:
     actions = row.actions
     try:
         compiled = dql.compile(row.filter)

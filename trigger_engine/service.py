@@ -11,7 +11,8 @@ from backbone.kit.loops import Health, keep
 from backbone.ports import EventLog, WorkQueue
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
-from trigger_engine import guard, live_triggers
+from trigger_engine import guard
+from trigger_engine.live_triggers import LOOP, LiveTriggers
 from trigger_engine.pipeline import Pipeline
 
 BATCH = 300
@@ -28,11 +29,12 @@ async def run(
 ) -> None:
     """Until cancelled."""
     pipeline = Pipeline(work_queue, limits)
+    triggers = LiveTriggers(pipeline.index)
     async with database.lane(durable=False) as connection:
         # Not one event before the triggers are known: it would be taken to match none of them.
-        await live_triggers.refresh(pipeline.index, connection)
+        await triggers.load(connection, health)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(keep("triggers", partial(live_triggers.follow, pipeline, database, wakeups), health))
+        tasks.create_task(keep(LOOP, partial(triggers.follow, database, wakeups), health))
         tasks.create_task(keep("match", partial(_carry, pipeline, database, event_log), health))
 
 

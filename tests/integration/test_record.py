@@ -11,15 +11,16 @@ import asyncpg
 import pytest
 
 from backbone.drivers.event_log.postgres import PostgresEventLog
+from backbone.kit.loops import Health
 from backbone.model.events import RecordedEvent
 from backbone.model.executions import NewExecution
 from backbone.model.resources import ExecutionMode
 from backbone.store.database import Database
 from tests.support.matching import live_trigger, match, recorded
 from tests.support.running import Running, running
-from trigger_engine import guard, live_triggers
+from trigger_engine import guard
 from trigger_engine import record as stage
-from trigger_engine.match import Index
+from trigger_engine.live_triggers import LiveTriggers
 from trigger_engine.pipeline import Pipeline
 
 
@@ -73,7 +74,7 @@ async def test_two_engines_on_the_same_batch_record_every_match_once(here: Runni
             log = PostgresEventLog(here.parts.database, here.parts.wakeups, reader=name)
             batches = await stack.enter_async_context(aclosing(log.read(1000)))
             pipeline = Pipeline(here.parts.work_queue)
-            await live_triggers.refresh(pipeline.index, lane)
+            await LiveTriggers(pipeline.index).load(lane, Health())
             engines.append((pipeline, lane, await anext(batches)))
         await asyncio.gather(*(pipeline.carry(batch, lane) for pipeline, lane, batch in engines))
     assert await counts(here) == (100 + 500, 100, 600, 0)
