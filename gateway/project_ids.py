@@ -21,12 +21,16 @@ class ProjectIds:
         """The id of a project met before; None when it was not met yet."""
         return self._ids.get(key or self._default)
 
-    async def found(self, key: str | None) -> str:
-        """The id of the project of this name or id. Raises NotFound."""
+    async def found(self, key: str | None, connection: definitions.Connection | None = None) -> str:
+        """The id of the project of this name or id. Raises NotFound.
+
+        Who holds a connection already gives it: callers that wait for a second one may wait for each other.
+        """
         key = key or self._default
         if not _is_name(key):
             raise NotFound("project", key)
-        return self.known(key) or self._remember(key, (await definitions.project(self._database.pool, key)).id)
+        connection = connection or self._database.pool
+        return self.known(key) or self._remember(key, (await definitions.project(connection, key)).id)
 
     async def found_or_made(self, key: str | None) -> str:
         """Raises NotFound for an id that no project has, and where projects are not made by being named."""

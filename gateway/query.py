@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from backbone.model import dql, triggers
-from backbone.model.dql.expression import And, Comparison, Expression, conjunction
+from backbone.model.dql.expression import And, Comparison, Expression, Operand, conjunction
 from backbone.model.dql.limits import NESTING
 from backbone.model.errors import Invalid, InvalidFilter
 from backbone.store import finding
@@ -118,7 +118,7 @@ def _read(written: shapes.Query) -> _Asked:
     if not 0 <= written.page * written.page_size <= _LAST_ROW:
         raise Invalid("page", f"{written.page} is out of range; narrow the filter instead")
     resource = RESOURCES[written.resource]
-    wanted, rest = narrowed(dql.compile(written.filter).expression, resource.collection.fields)
+    wanted, rest = narrowed(dql.compile(written.filter).expression, resource.collection)
     return _Asked(
         resource,
         wanted,
@@ -129,18 +129,18 @@ def _read(written: shapes.Query) -> _Asked:
     )
 
 
-def narrowed(expression: Expression, fields: Sequence[str]) -> tuple[dict[str, list[str]], Expression | None]:
-    """The values that these fields must have, and what is left of the filter beside them.
+def narrowed(expression: Expression, collection: Collection[Any]) -> tuple[dict[str, list[Any]], Expression | None]:
+    """The values that the collection's fields must have, and what is left of the filter beside them.
 
     Clients write `{"projectId": null}` for "of any project", so that is no condition.
     """
-    wanted: dict[str, list[str]] = {}
+    wanted: dict[str, list[Any]] = {}
     rest: list[Expression] = []
     for member in expression.members if isinstance(expression, And) else (expression,):
         if member == Comparison(("projectId",), "$eq", None):
             continue
-        values = _values(member)
-        if isinstance(member, Comparison) and member.path in fields and values is not None:
+        values = _values(member, collection)
+        if isinstance(member, Comparison) and values is not None:
             before = wanted.get(member.path, values)
             wanted[member.path] = [value for value in values if value in before]
         else:
@@ -148,13 +148,23 @@ def narrowed(expression: Expression, fields: Sequence[str]) -> tuple[dict[str, l
     return wanted, conjunction(rest) if rest else None
 
 
-def _values(member: Expression) -> list[str] | None:
-    """The texts of an equality; None when it is no equality, or not with plain texts alone that a column can hold."""
+def _values(member: Expression, collection: Collection[Any]) -> list[Any] | None:
+    """The operands of an equality; None when it is none, or not with plain values alone that the column can hold."""
     if not isinstance(member, Comparison) or member.operator not in ("$eq", "$in"):
         return None
+    if member.path not in collection.fields:
+        return None
+    fits = _is_truth if member.path in collection.truths else _is_plain_text
     operands = member.operand if isinstance(member.operand, tuple) and member.operator == "$in" else (member.operand,)
-    values = [operand for operand in operands if isinstance(operand, str) and not {"*", "\x00"} & set(operand)]
-    return values if len(values) == len(operands) else None
+    return list(operands) if all(map(fits, operands)) else None
+
+
+def _is_truth(operand: Operand) -> bool:
+    return isinstance(operand, bool)
+
+
+def _is_plain_text(operand: Operand) -> bool:
+    return isinstance(operand, str) and not {"*", "\x00"} & set(operand)
 
 
 def _order(sort: dict[str, str], resource: Resource) -> Sort | None:

@@ -16,6 +16,7 @@ class GatewaySettings:
     token: str | None = None  #: what callers send as `Authorization: Bearer …`; a must beyond loopback
     catalog: Catalog = field(default_factory=Catalog)  #: the resources that events and triggers may name
     default_project: str = "default"  #: of events and packages that name none
+    scan_quota: int = 100  #: active triggers of a project whose filters are asked of every event
     make_projects: bool = True  #: a project that is named and unknown is made
 
     def check(self) -> None:

@@ -171,7 +171,8 @@ class TriggerShape(Shape):
     id: str
     name: str
     type: str
-    project_id: str
+    project_id: str | None
+    global_: bool = msgspec.field(name="global")  #: of every project
     active: bool
     version: int
     created_at: datetime

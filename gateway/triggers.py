@@ -21,15 +21,23 @@ from gateway.parts import CREATOR
 _FLAT = ("resource", "actions", "filter", "executionMode", "input")
 
 
+SCAN = (
+    "is of the class scan: nothing of it can be looked up, so it is asked of every event. {count} active triggers of"
+    " {place} are of this class already, and at most {quota} may be. Add an equality, a literal start or end of a text,"
+    " a piece of 4 characters between two stars, or a range of numbers"
+)
+
+
 async def make(call: Call) -> Any:
-    draft = triggers.parse(call.document(), call.parts.settings.catalog)
+    given = call.document()
+    draft = triggers.parse(given, call.parts.settings.catalog)
     pool = call.parts.database.pool
     service = await _service_of(call, pool, draft)
     now = datetime.now(UTC)
     trigger = Trigger(
         id=ids.definition_id(),
         name=draft.name or service.name,
-        project_id=service.project_id,
+        project_id=None if draft.org_wide else service.project_id,
         service_id=service.id,
         function_name=draft.function_name,
         resource=draft.resource,
@@ -43,7 +51,10 @@ async def make(call: Call) -> Any:
         updated_at=now,
         creator=CREATOR,
     )
-    made = await definitions.make_trigger(pool, trigger)
+    async with pool.acquire() as connection, connection.transaction():
+        made = await definitions.make_trigger(connection, trigger)
+        if made.active and made.scans:
+            await _refuse_beyond_quota(call, connection, made, "spec.filter" if "spec" in given else "filter")
     call.parts.triggers_changed()
     return triggers.document(made)
 
@@ -58,8 +69,8 @@ async def change(call: Call) -> Any:
         stored = await definitions.trigger_to_change(connection, trigger_id)
         draft = triggers.parse(merged(stored, given), call.parts.settings.catalog)
         service = await _service_of(call, connection, draft)
-        if service.project_id != stored.project_id:
-            raise InvalidTrigger("projectId", f"is another one; a trigger stays in its project {stored.project_id!r}")
+        if stored.project_id != (None if draft.org_wide else service.project_id):
+            raise InvalidTrigger("projectId", f"is another one; a trigger stays in {_place(stored)}")
         changed = await definitions.change_trigger(
             connection,
             replace(
@@ -75,6 +86,9 @@ async def change(call: Call) -> Any:
                 active=draft.active,
             ),
         )
+        counted_before = stored.active and stored.filter == changed.filter
+        if changed.active and changed.scans and not counted_before:
+            await _refuse_beyond_quota(call, connection, changed, "spec.filter")
     call.parts.triggers_changed()
     return triggers.document(changed)
 
@@ -121,8 +135,20 @@ def _object(given: dict[str, Any], name: str, path: str) -> dict[str, Any]:
     return value
 
 
-async def _service_of(call: Call, connection: asyncpg.Connection | asyncpg.Pool, draft: TriggerDraft) -> Service:
-    """The service that is named, of the project that is named if one is. Raises InvalidTrigger."""
+async def _refuse_beyond_quota(call: Call, connection: asyncpg.Connection, trigger: Trigger, path: str) -> None:
+    """Called when the trigger is written, in the same transaction: it is one of those that are counted."""
+    quota = call.parts.settings.scan_quota
+    count = await definitions.scanning_triggers(connection, trigger.project_id)
+    if count > quota:
+        raise InvalidTrigger(path, SCAN.format(place=_place(trigger), count=count - 1, quota=quota))
+
+
+def _place(trigger: Trigger) -> str:
+    return "every project" if trigger.project_id is None else f"project {trigger.project_id!r}"
+
+
+async def _service_of(call: Call, connection: definitions.Connection, draft: TriggerDraft) -> Service:
+    """The service that is named, of the project that is named if one is; that of an org-wide trigger may be of any."""
     if draft.service is None:
         raise InvalidTrigger("spec.operation.serviceId", "is missing: a trigger needs a service whose function it runs")
     try:
@@ -130,22 +156,29 @@ async def _service_of(call: Call, connection: asyncpg.Connection | asyncpg.Pool,
     except NotFound:
         pass
     else:
-        if draft.project and await _project_of(call, draft.project) != service.project_id:
+        if draft.project and await _project_of(call, connection, draft.project) != service.project_id:
             raise InvalidTrigger(
                 "spec.operation.serviceId", f"service {draft.service!r} is not of project {draft.project!r}"
             )
         return service
-    wanted = {"projectId": [await _project_of(call, draft.project)], "name": [draft.service]}
-    found = await finding.SERVICES.page(connection, wanted, 1, 0)
+    wanted = {"name": [draft.service]}
+    if not draft.org_wide:
+        wanted["projectId"] = [await _project_of(call, connection, draft.project)]
+    found = await finding.SERVICES.page(connection, wanted, 2, 0)
     if not found:
         where = f"project {draft.project or call.parts.settings.default_project!r}"
-        raise InvalidTrigger("spec.operation.serviceId", f"there is no service {draft.service!r} in {where}")
+        raise InvalidTrigger(
+            "spec.operation.serviceId",
+            f"there is no service {draft.service!r} in {'any project' if draft.org_wide else where}",
+        )
+    if len(found) > 1:
+        raise InvalidTrigger("spec.operation.service", f"{draft.service!r} is in several projects; give its serviceId")
     return found[0]
 
 
-async def _project_of(call: Call, key: str | None) -> str:
+async def _project_of(call: Call, connection: definitions.Connection, key: str | None) -> str:
     try:
-        return await call.parts.projects.found(key)
+        return await call.parts.projects.found(key, connection)
     except NotFound as error:
         raise InvalidTrigger("projectId", str(error)) from None
 

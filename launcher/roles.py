@@ -68,6 +68,7 @@ def gateway_rules(settings: Settings) -> GatewaySettings:
         port=settings.port,
         token=settings.token or None,
         catalog=Catalog.with_additions(settings.resources),
+        scan_quota=settings.scan_quota,
     )
     rules.check()
     return rules

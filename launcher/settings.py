@@ -46,6 +46,10 @@ class Settings:
     max_depth: int = 10
     """How many executions in a row may lead to an event that still matches. Real chains seen are below 5."""
 
+    scan_quota: int = 100
+    """How many active triggers of one project may have filters that have to be asked of every event. A hundred cost
+    each about 0.1 ms."""
+
     stop_grace: timedelta = timedelta(seconds=3)
     """How long a function may go on after Ctrl-C; then it is interrupted and run again at the next start."""
 

@@ -32,6 +32,7 @@ _TRIGGER: Final = {
     "name": _("Names the trigger in its project: `triggers apply` finds it again by this.", "gray on upload"),
     "project": _PROJECT,
     "projectId": _PROJECT_ID,
+    "global": _("true: it listens in every project, and names none."),
     "type": _("Only `Event` so far."),
     "active": _("false: it is kept and matches nothing."),
     "id": _("The stored trigger that is meant. Files that people write leave it out."),
@@ -44,7 +45,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
     "Operation": {
         "type": _("Only `function` so far."),
         "serviceId": _("The service's id; goes before `service`."),
-        "service": _("The service's name in the trigger's project.", "grayscale"),
+        "service": _("The service's name in the trigger's project; of a global trigger, in any.", "grayscale"),
         "functionName": _("A function of the service's module. Left out or null: `run`.", "run"),
     },
     "FlatTriggerDocument": {

@@ -25,6 +25,7 @@ class NewExecution(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     entity_id: str
     once: bool  #: claims (trigger, entity) for ever; otherwise the id itself claims (trigger, event)
+    claim_prefix: str = ""  #: before the entity's id, where the trigger meets entities of several projects
     came_by: bytes | None  #: JSON of the chain that led to its event, None for an event that nothing led to
     input: bytes | None
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from backbone.model import dql, written_form
+from backbone.model.dql import access
 from backbone.model.errors import InvalidFilter, InvalidTrigger
 from backbone.model.resources import Catalog, ExecutionMode
 
@@ -27,6 +28,7 @@ class TriggerDraft:
 
     name: str | None
     project: str | None  #: an id or a name
+    org_wide: bool = False  #: of no project: it listens in every one
     service: str | None  #: an id or a name
     function_name: str
     resource: str
@@ -37,6 +39,10 @@ class TriggerDraft:
     active: bool = True
     id: str | None = None
 
+    @property
+    def scans(self) -> bool:
+        return scans(self.filter)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
@@ -44,7 +50,7 @@ class Trigger:
 
     id: str
     name: str
-    project_id: str
+    project_id: str | None  #: None: of every project
     service_id: str
     function_name: str
     resource: str
@@ -57,6 +63,10 @@ class Trigger:
     created_at: datetime
     updated_at: datetime
     creator: str
+
+    @property
+    def scans(self) -> bool:
+        return scans(self.filter)
 
 
 class Operation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -84,6 +94,7 @@ class TriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
     name: str | None = None
     project: str | None = None
     project_id: str | None = None
+    global_: bool | None = msgspec.field(name="global", default=None)
     type: str = "Event"
     active: bool = True
     id: str | None = None
@@ -98,6 +109,7 @@ class FlatTriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
     name: str | None = None
     project: str | None = None
     project_id: str | None = None
+    global_: bool | None = msgspec.field(name="global", default=None)
     type: str = "Event"
     active: bool = True
     filter: Any = None
@@ -160,6 +172,10 @@ def _draft(
         raise InvalidTrigger("type", f"{written_form.clipped(written.type)!r} is not a trigger type; expected 'Event'")
     if written.name is not None and not 0 < len(written.name) <= MAX_NAME_LENGTH:
         raise InvalidTrigger("name", f"has {len(written.name)} characters; expected 1 to {MAX_NAME_LENGTH}")
+    project = written.project_id or written.project
+    if written.global_ and project:
+        shown = written_form.clipped(project)
+        raise InvalidTrigger("global", f"is true, which is every project, and the trigger names project {shown!r} too")
     resource, actions = _listen(spec, catalog, prefix)
     _check_filter(spec.filter, f"{prefix}filter")
     if isinstance(spec.input, list) and spec.input:
@@ -167,7 +183,8 @@ def _draft(
     return TriggerDraft(
         id=written.id,
         name=written.name,
-        project=written.project_id or written.project,
+        project=project,
+        org_wide=bool(written.global_),
         service=service,
         function_name=function_name or "run",
         resource=resource,
@@ -200,6 +217,11 @@ def _listen(spec: Spec | FlatTriggerDocument, catalog: Catalog, prefix: str) -> 
     return resource, tuple(actions)
 
 
+def scans(filter: Any) -> bool:
+    """Whether a filter, well as it is, has to be asked of every event: nothing of it can be looked up."""
+    return access.cost(dql.compile(filter).expression) is access.Cost.SCAN
+
+
 def document(trigger: Trigger) -> dict[str, Any]:
     """The API's shape of a stored trigger."""
     return {
@@ -207,6 +229,7 @@ def document(trigger: Trigger) -> dict[str, Any]:
         "name": trigger.name,
         "type": "Event",
         "projectId": trigger.project_id,
+        "global": trigger.project_id is None,
         "active": trigger.active,
         "version": trigger.version,
         "createdAt": trigger.created_at,

@@ -243,6 +243,12 @@ async def delete_trigger(connection: Connection, trigger_id: str) -> None:
         raise NotFound("trigger", trigger_id)
 
 
+async def scanning_triggers(connection: asyncpg.Connection, project_id: str | None) -> int:
+    """How many active ones the project has. Until this transaction ends no other one sees its own number."""
+    await connection.execute(sql("definition/hold scanning triggers"), project_id)
+    return int(await connection.fetchval(sql("definition/count scanning triggers"), project_id))
+
+
 def _written(trigger_: Trigger) -> tuple[Any, ...]:
     return (
         trigger_.service_id,
@@ -254,6 +260,7 @@ def _written(trigger_: Trigger) -> tuple[Any, ...]:
         trigger_.mode.value,
         msgspec.json.encode(trigger_.input).decode(),
         trigger_.active,
+        trigger_.scans,
     )
 
 
@@ -267,7 +274,7 @@ class LiveTriggerRow:
     id: str
     name: str
     version: int
-    project_id: str
+    project_id: str | None
     service_id: str
     function_name: str
     resource: str
@@ -288,7 +295,7 @@ async def live_triggers(connection: Connection, trigger_ids: Sequence[str]) -> l
             id=row["id"],
             name=row["name"],
             version=row["version"],
-            project_id=str(row["project_id"]),
+            project_id=_optional(row["project_id"]),
             service_id=row["service_id"],
             function_name=row["function_name"],
             resource=row["resource"],
@@ -349,7 +356,7 @@ def trigger_from_row(row: asyncpg.Record) -> Trigger:
     return Trigger(
         id=row["id"],
         name=row["name"],
-        project_id=str(row["project_id"]),
+        project_id=_optional(row["project_id"]),
         service_id=row["service_id"],
         function_name=row["function_name"],
         resource=row["resource"],
@@ -363,6 +370,10 @@ def trigger_from_row(row: asyncpg.Record) -> Trigger:
         updated_at=row["updated_at"],
         creator=row["creator"],
     )
+
+
+def _optional(project_id: UUID | None) -> str | None:
+    return None if project_id is None else str(project_id)
 
 
 def _is_uuid(text: str) -> bool:

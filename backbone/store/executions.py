@@ -32,7 +32,7 @@ async def record(
             new.event_day,
             new.resource,
             new.action,
-            new.once,
+            new.claim_prefix if new.once else None,
             new.input,
         )
         for new in batch

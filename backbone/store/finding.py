@@ -25,7 +25,7 @@ COUNTED = 100_000
 PATIENCE = timedelta(seconds=10)
 
 Row = TypeVar("Row")
-Wanted = Mapping[str, Sequence[str]]
+Wanted = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Collection(Generic[Row]):
     row: Callable[[asyncpg.Record], Row]
     newest_first: bool = False
     more: tuple[Any, ...] = ()
+    truths: frozenset[str] = frozenset()  #: fields that are true or false; the others are texts
 
     async def page(self, connection: asyncpg.Connection, wanted: Wanted, limit: int, offset: int) -> list[Row]:
         rows = await connection.fetch(sql(f"finding/{self.name}"), *self._arguments(wanted), limit, offset)
@@ -98,7 +99,7 @@ class Collection(Generic[Row]):
     def _arguments(self, wanted: Wanted) -> list[list[Any] | None]:
         return [self._values(field, wanted[field]) if field in wanted else None for field in self.fields]
 
-    def _values(self, field: str, values: Sequence[str]) -> list[Any]:
+    def _values(self, field: str, values: Sequence[Any]) -> list[Any]:
         """What is no id at all is the id of nothing."""
         return [value for value in map(as_uuid, values) if value] if field in self.uuids else list(values)
 
@@ -123,9 +124,10 @@ SERVICES = Collection(
 TRIGGERS = Collection(
     "triggers",
     "document/triggers",
-    ("id", "projectId", "name", "spec.operation.serviceId"),
+    ("id", "projectId", "name", "spec.operation.serviceId", "global"),
     frozenset({"projectId"}),
     definitions.trigger_from_row,
+    truths=frozenset({"global"}),
 )
 EXECUTIONS = Collection(
     "executions",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from backbone.model import dql
-from backbone.model.dql import assumptions, limits, operators
+from backbone.model.dql import access, assumptions, limits, operators
 from backbone.model.errors import InvalidFilter
 
 PAGE = (Path(__file__).parents[2] / "docs" / "filters.md").read_text(encoding="utf-8")
@@ -24,6 +24,17 @@ def test_an_example_picks_what_the_page_says(example: dict[str, Any]) -> None:
     filter = dql.compile(example["filter"])
     assert [entity for entity in example["matches"] if not filter.matches(entity)] == []
     assert [entity for entity in example["misses"] if filter.matches(entity)] == []
+
+
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if "costs" in example])
+def test_an_example_of_a_cost_is_of_the_class_that_the_page_says(example: dict[str, Any]) -> None:
+    assert access.cost(dql.compile(example["filter"]).expression).name.lower() == example["costs"]
+
+
+def test_every_class_of_costs_is_explained_in_order_and_has_an_example() -> None:
+    classes = [cost.name.lower() for cost in access.Cost]
+    assert re.findall(r"^\| `(\w+)` \|", PAGE.split("| class |")[1].split("```")[0], re.MULTILINE) == classes
+    assert {example["costs"] for example in EXAMPLES if "costs" in example} == set(classes)
 
 
 @pytest.mark.parametrize("example", [example for example in EXAMPLES if "refused" in example])

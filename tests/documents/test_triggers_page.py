@@ -38,7 +38,7 @@ def test_the_flat_form_means_the_same() -> None:
 
 
 def test_there_are_refusals_to_test() -> None:
-    assert len(REFUSED) == 7
+    assert len(REFUSED) == 8
 
 
 @pytest.mark.parametrize(("written", "path", "reason"), REFUSED)
@@ -66,6 +66,7 @@ def test_what_is_left_out_is_as_the_table_says() -> None:
     draft = parsed({"spec": {"resource": "Item", "actions": ["Created"]}})
     for field, value in {
         "active": draft.active,
+        "global": draft.org_wide,
         "spec.executionMode": draft.mode.value,
         "spec.input": draft.input,
         "spec.operation.functionName": draft.function_name,

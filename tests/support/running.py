@@ -70,6 +70,7 @@ class Running:
         mode: ExecutionMode = ExecutionMode.ONCE,
         function_name: str = "run",
         name: str = "a trigger",
+        org_wide: bool = False,
     ) -> str:
         now = datetime.now(UTC)
         made = await definitions.make_trigger(
@@ -77,7 +78,7 @@ class Running:
             Trigger(
                 id=ids.definition_id(),
                 name=name,
-                project_id=self.project_id,
+                project_id=None if org_wide else self.project_id,
                 service_id=self.service.id,
                 function_name=function_name,
                 resource=resource,

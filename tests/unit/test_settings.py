@@ -30,6 +30,7 @@ def test_every_setting_is_read() -> None:
         "lease": ("500ms", timedelta(milliseconds=500)),
         "retention": ("1d", timedelta(days=1)),
         "max_depth": ("5", 5),
+        "scan_quota": ("7", 7),
         "stop_grace": ("1.5s", timedelta(seconds=1.5)),
         "resources": (" Car:Created,Sold ; ;Bus:Created;", ("Car:Created,Sold", "Bus:Created")),
         "log_format": ("json", "json"),

@@ -166,8 +166,9 @@ SELECT id
 FROM deleted
 
 -- name: make trigger
-INSERT INTO trigger (id, project_id, service_id, name, function_name, resource, actions, filter, mode, input, active, creator)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO trigger (id, project_id, service_id, name, function_name, resource, actions, filter, mode, input, active,
+                     scans, creator)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 
 -- name: change trigger
 UPDATE trigger
@@ -180,10 +181,22 @@ SET service_id = $2,
     mode = $8,
     input = $9,
     active = $10,
+    scans = $11,
     version = version + 1,
     updated_at = now()
 WHERE id = $1
 RETURNING id
+
+-- name: hold scanning triggers
+-- Taken after one's own trigger was written and before counting, whoever holds it waits for nobody.
+SELECT pg_advisory_xact_lock(hashtextextended('scanning triggers ' || coalesce($1::uuid::text, ''), 0))
+
+-- name: count scanning triggers
+SELECT count(*)
+FROM trigger
+WHERE scans
+  AND active
+  AND project_id IS NOT DISTINCT FROM $1::uuid
 
 -- name: trigger
 SELECT *

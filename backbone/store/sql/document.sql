@@ -61,6 +61,7 @@ SELECT id,
            'name', name,
            'type', 'Event',
            'projectId', project_id,
+           'global', project_id IS NULL,
            'active', active,
            'version', version,
            'createdAt', written_time(created_at),
@@ -82,7 +83,8 @@ WHERE ($1::text[] IS NULL OR id = ANY ($1))
   AND ($2::uuid[] IS NULL OR project_id = ANY ($2))
   AND ($3::text[] IS NULL OR name = ANY ($3))
   AND ($4::text[] IS NULL OR service_id = ANY ($4))
-LIMIT $5
+  AND ($5::boolean[] IS NULL OR (project_id IS NULL) = ANY ($5))
+LIMIT $6
 
 -- name: executions
 -- OFFSET 0: what is read from bytes is read once, and not wherever it is mentioned.

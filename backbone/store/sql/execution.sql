@@ -6,15 +6,15 @@ WITH match AS (
            ($6::uuid[])[kind] AS project_id, ($7::text[])[kind] AS service_id, ($8::text[])[kind] AS trigger_id,
            ($9::text[])[kind] AS function_name, ($10::smallint[])[kind] AS max_attempts,
            ($11::date[])[kind] AS event_day, ($12::text[])[kind] AS resource, ($13::text[])[kind] AS action,
-           ($14::boolean[])[kind] AS once, ($15::bytea[])[kind] AS input
+           ($14::text[])[kind] AS claim_prefix, ($15::bytea[])[kind] AS input
     FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bytea[])
          AS m (id, kind, event_id, entity_id, came_by)
 ),
 claimed AS (
     INSERT INTO claim (trigger_id, entity_id, execution_id, event_id)
-    SELECT trigger_id, entity_id, id, event_id
+    SELECT trigger_id, claim_prefix || entity_id, id, event_id
     FROM match
-    WHERE once
+    WHERE claim_prefix IS NOT NULL
     ON CONFLICT (trigger_id, entity_id) DO NOTHING
     RETURNING execution_id
 ),
@@ -25,7 +25,7 @@ recorded AS (
            CASE WHEN $16 THEN 'queued' ELSE 'created' END::execution_status,
            max_attempts, event_day, event_id, resource, action, entity_id, came_by, input, 'piper'
     FROM match
-    WHERE NOT once
+    WHERE claim_prefix IS NULL
        OR id IN (SELECT execution_id FROM claimed)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, service_id, attempt

@@ -55,8 +55,9 @@ WHERE ($1::text[] IS NULL OR id = ANY ($1))
   AND ($2::uuid[] IS NULL OR project_id = ANY ($2))
   AND ($3::text[] IS NULL OR name = ANY ($3))
   AND ($4::text[] IS NULL OR service_id = ANY ($4))
+  AND ($5::boolean[] IS NULL OR (project_id IS NULL) = ANY ($5))
 ORDER BY id
-LIMIT $5 OFFSET $6
+LIMIT $6 OFFSET $7
 
 -- name: count triggers
 SELECT count(*)
@@ -67,7 +68,8 @@ FROM (
       AND ($2::uuid[] IS NULL OR project_id = ANY ($2))
       AND ($3::text[] IS NULL OR name = ANY ($3))
       AND ($4::text[] IS NULL OR service_id = ANY ($4))
-    LIMIT $5
+      AND ($5::boolean[] IS NULL OR (project_id IS NULL) = ANY ($5))
+    LIMIT $6
 ) AS found
 
 -- name: executions
