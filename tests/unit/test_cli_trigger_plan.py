@@ -13,14 +13,15 @@ from launcher.cli.declaring import files, plan
 SERVICES = [{"id": "s1", "name": "gray", "projectId": "p1"}, {"id": "s2", "name": "blur", "projectId": "p1"}]
 
 
-def declared(name: str = "a", project: str = "demo", service: str = "gray", **said: Any) -> files.Declared:
+def declared(name: str = "a", project: str | None = "demo", service: str = "gray", **said: Any) -> files.Declared:
     spec = {
         "resource": "Item",
         "actions": said.pop("actions", ["Created"]),
         "filter": said.pop("filter", {"hidden": False}),
         "operation": {"service": service},
     }
-    document = {"name": name, "project": project, "spec": spec, **said}
+    place = {"global": True} if project is None else {"project": project}
+    document = {"name": name, **place, "spec": spec, **said}
     checked = files.check([files.Written("t.json", document)], Catalog())
     assert checked.problems == []
     return checked.declared[0]
@@ -115,3 +116,57 @@ def test_what_is_exported_is_what_apply_takes_and_changes_nothing() -> None:
     assert checked.problems == []
     changes = plan.changes(checked.declared, there(*triggers), prune=True)
     assert [change.verb for change in changes] == ["unchanged", "unchanged"]
+
+
+def everywhere(name: str = "a", **changed: Any) -> dict[str, Any]:
+    return {**stored(name, **changed), "id": f"e-{name}", "projectId": None}
+
+
+def test_a_trigger_of_every_project_is_found_among_those_and_not_in_a_project() -> None:
+    (new,) = plan.changes([declared(project=None)], there(stored()), prune=False)
+    assert (new.verb, new.body and new.body["global"], "project" in (new.body or {})) == ("create", True, False)
+    (same,) = plan.changes([declared(project=None)], there(stored(), everywhere()), prune=False)
+    assert (same.verb, same.id) == ("unchanged", "e-a")
+    (of_a_project,) = plan.changes([declared(project="unknown", service="s1")], there(everywhere()), prune=False)
+    assert of_a_project.verb == "create"
+
+
+def test_prune_deletes_triggers_of_every_project_where_a_file_names_such() -> None:
+    present = there(stored(), everywhere(), everywhere("b"))
+    assert [change.id for change in plan.changes([declared()], present, prune=True)] == ["t-a"]
+    assert [change.id for change in plan.changes([declared(project=None)], present, prune=True)] == ["e-a", "e-b"]
+    in_a_new_project = plan.changes([declared(project="unknown", service="s1")], present, prune=True)
+    assert [change.verb for change in in_a_new_project] == ["create"]
+
+
+def test_a_project_named_by_its_name_and_by_its_id_is_pruned_as_one() -> None:
+    named = [declared(), declared("b", project="p1")]
+    changes = plan.changes(named, there(stored(), stored("b"), stored("c")), prune=True)
+    assert [(change.verb, change.id) for change in changes] == [
+        ("unchanged", "t-a"),
+        ("unchanged", "t-b"),
+        ("delete", "t-c"),
+    ]
+
+
+def test_a_service_of_a_trigger_of_every_project_is_found_by_a_name_that_only_one_has() -> None:
+    services = [*SERVICES, {"id": "s3", "name": "gray", "projectId": "p2"}]
+    present = plan.Present({"demo": "p1", "other": "p2"}, services, ())
+    with pytest.raises(InvalidTrigger, match="'gray' is in several projects; give one of their ids: s1, s3"):
+        plan.changes([declared(project=None)], present, prune=False)
+    (by_name,) = plan.changes([declared(project=None, service="blur")], present, prune=False)
+    assert by_name.body is not None
+    assert by_name.body["spec"]["operation"]["serviceId"] == "s2"
+    written = files.Written("t.json", {"name": "a", "global": True, "resource": "Item", "actions": "Created"})
+    (of_the_folder,) = files.check([written], Catalog(), files.Defaults(project="other", service="gray")).declared
+    (change,) = plan.changes([of_the_folder], present, prune=False)
+    assert change.body is not None
+    assert change.body["spec"]["operation"]["serviceId"] == "s3"
+
+
+def test_what_is_exported_of_every_project_is_applied_as_the_same() -> None:
+    services = {"s1": "gray", "s2": "blur", "s3": "gray"}
+    exported = plan.exported([everywhere(), stored("b")], {"p1": "demo"}, services)["triggers"]
+    wide, narrow = files.check(files.inside(exported, "f"), Catalog()).declared
+    assert (wide.project, wide.service) == (None, "s1")
+    assert (narrow.project, narrow.service) == ("demo", "gray")

@@ -36,7 +36,7 @@ async def command(engine: Engine, folder: Path, project: str | None, dry_run: bo
       trigger-engine deploy . --project demo --dry-run
     """
     from launcher.cli.catalog import catalog
-    from launcher.cli.declaring import applying
+    from launcher.cli.declaring import applying, plan
     from launcher.cli.deploying import folder as described_folder
 
     described = described_folder.describe(folder, project, catalog())
@@ -55,7 +55,7 @@ async def command(engine: Engine, folder: Path, project: str | None, dry_run: bo
             await applying.carry_out(engine, changes)
     else:
         for declared in described.triggers.declared:
-            click.echo(f"{tables.coloured('create')}  trigger {declared.name!r} of project {declared.project!r}")
+            click.echo(f"{tables.coloured('create')}  trigger {declared.name!r} of {plan.place(declared.project)}")
 
 
 async def _project(engine: Engine, key: str, dry_run: bool) -> str | None:

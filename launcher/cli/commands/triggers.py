@@ -47,7 +47,7 @@ async def list_(engine: Engine, project: str | None, as_json: bool) -> None:
     projects, services = await engine.names("projects"), await engine.names("services")
     columns = (
         field("name", gives_way=True),
-        Column("PROJECT", lambda trigger: projects.get(trigger["projectId"], trigger["projectId"]), gives_way=True),
+        Column("PROJECT", lambda trigger: _project(trigger, projects), gives_way=True),
         Column(
             "LISTENS", lambda trigger: f"{trigger['spec']['resource']}.{','.join(trigger['spec']['actions'])}", True
         ),
@@ -82,7 +82,7 @@ async def show(engine: Engine, name_or_id: str, project: str | None, as_json: bo
         (
             ("name", trigger["name"]),
             ("id", trigger["id"]),
-            ("project", projects.get(trigger["projectId"], trigger["projectId"])),
+            ("project", _project(trigger, projects)),
             ("state", _state(trigger)),
             ("listens to", f"{spec['resource']}.{','.join(spec['actions'])}"),
             ("mode", spec["executionMode"]),
@@ -257,6 +257,11 @@ def _ask_before_deleting(doomed: int) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError(f"--prune would delete {doomed} triggers; nothing was changed. Say --yes to allow it")
     click.confirm(f"Delete {doomed} triggers?", abort=True, err=True)
+
+
+def _project(trigger: tables.Row, projects: dict[str, str]) -> str:
+    project_id: str | None = trigger["projectId"]
+    return projects.get(project_id, project_id) if project_id else "(every)"
 
 
 def _state(trigger: tables.Row) -> str:

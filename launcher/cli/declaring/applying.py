@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from launcher.cli.engine import Engine
 
 
-async def present(engine: Engine, project_keys: set[str]) -> plan.Present:
-    """What the engine has in the named projects."""
+async def present(engine: Engine, project_keys: set[str | None]) -> plan.Present:
+    """What the engine has in the named projects; None names every project."""
     projects = {project["name"]: project["id"] for project in await engine.get("/projects")}
     known = plan.Present(projects, (), ())
     ids = sorted({project_id for key in project_keys if (project_id := known.project_id(key))})
-    there = {"projectId": {"$in": ids}}
-    triggers = await engine.query("triggers", there) if ids else []
+    triggers = await engine.query("triggers", {"projectId": {"$in": ids}}) if ids else []
+    if None in project_keys:
+        triggers += await engine.query("triggers", {"global": True})
     return plan.Present(projects, await engine.query("services", {}), triggers)
 
 
@@ -43,7 +44,7 @@ async def carry_out(engine: Engine, changes: Sequence[plan.Change]) -> None:
 
 def say(changes: Sequence[plan.Change], *, dry_run: bool) -> None:
     for change in changes:
-        click.echo(f"{tables.coloured(change.verb)}  trigger {change.name!r} of project {change.project!r}")
+        click.echo(f"{tables.coloured(change.verb)}  trigger {change.name!r} of {plan.place(change.project)}")
         for difference in change.differences:
             click.echo(f"    {difference.field}: {tables.text(difference.before)}  ->  {tables.text(difference.after)}")
     counted = Counter(change.verb for change in changes)

@@ -16,6 +16,7 @@ from backbone.model.resources import Catalog
 from launcher.cli import documents
 
 DEFAULT_PROJECT = "default"
+SCANS = "is of the class scan: asked of every event, and a project may have only so many (docs/filters.md)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,10 @@ class Declared:
     """A trigger that is well, and names what `apply` needs to find it again."""
 
     place: str
-    project: str
+    project: str | None  #: None: of every project
     name: str
     service: str
+    service_project: str | None  #: where the service is looked for by its name; None: in every project
     draft: triggers.TriggerDraft
     says_active: bool  #: otherwise a trigger that somebody paused stays so
 
@@ -92,7 +94,7 @@ def inside(document: Any, name: str) -> list[Written]:
 
 def check(written: Sequence[Written], catalog: Catalog, defaults: Defaults = Defaults()) -> Checked:
     checked = Checked()
-    taken: dict[tuple[str, str], str] = {}
+    taken: dict[tuple[str | None, str], str] = {}
     for one in written:
         try:
             declared = _declared(one, catalog, defaults)
@@ -108,6 +110,8 @@ def check(written: Sequence[Written], catalog: Catalog, defaults: Defaults = Def
         checked.declared.append(declared)
         ignored = dql.compile(declared.draft.filter).ignored
         checked.remarks += [f"{one.place}: filter: {part} is ignored" for part in ignored]
+        if declared.draft.scans:
+            checked.remarks.append(f"{one.place}: filter: {SCANS}")
     return checked
 
 
@@ -119,11 +123,13 @@ def _declared(written: Written, catalog: Catalog, defaults: Defaults) -> Declare
     if not service:
         path = "spec.operation.service" if "spec" in written.document else "service"
         raise InvalidTrigger(path, "is missing: the service whose function is to run")
+    project = None if draft.org_wide else draft.project or defaults.project or DEFAULT_PROJECT
     return Declared(
         place=written.place,
-        project=draft.project or defaults.project or DEFAULT_PROJECT,
+        project=project,
         name=draft.name,
         service=service,
+        service_project=project or defaults.project,
         draft=draft,
         says_active="active" in written.document,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,8 +23,18 @@ class Present:
     services: Sequence[Document]
     triggers: Sequence[Document]
 
-    def project_id(self, key: str) -> str | None:
+    def project_id(self, key: str | None) -> str | None:
+        """None for a project that is not there, and for every project: `of` tells these apart."""
+        if key is None:
+            return None
         return self.projects.get(key) or (key if key in self.projects.values() else None)
+
+    def of(self, key: str | None) -> list[Document]:
+        """The triggers of the project; those of every project when None is asked for."""
+        project_id = self.project_id(key)
+        if key is not None and project_id is None:
+            return []
+        return [trigger for trigger in self.triggers if trigger["projectId"] == project_id]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Change:
     verb: Verb
-    project: str
+    project: str | None
     name: str
     id: str | None = None  #: of the trigger that is there
     body: Document | None = None  #: what the engine is sent
@@ -49,18 +60,13 @@ def changes(declared: Sequence[Declared], present: Present, *, prune: bool) -> l
 
 
 def _change(declared: Declared, present: Present) -> Change:
-    project_id = present.project_id(declared.project)
-    there = [
-        trigger
-        for trigger in present.triggers
-        if trigger["projectId"] == project_id and trigger["name"] == declared.name
-    ]
+    there = [trigger for trigger in present.of(declared.project) if trigger["name"] == declared.name]
     if len(there) > 1:
         raise InvalidTrigger(
             f"{declared.place}: name",
-            f"{declared.name!r} names {len(there)} triggers of project {declared.project!r}; delete all but one by id",
+            f"{declared.name!r} names {len(there)} triggers of {place(declared.project)}; delete all but one by id",
         )
-    service = _service(declared, project_id, present)
+    service = _service(declared, present)
     active = declared.draft.active if declared.says_active or not there else bool(there[0]["active"])
     body = _body(declared, service, active)
     if not there:
@@ -70,20 +76,35 @@ def _change(declared: Declared, present: Present) -> Change:
     return Change(verb, declared.project, declared.name, there[0]["id"], body, found)
 
 
-def _service(declared: Declared, project_id: str | None, present: Present) -> str:
+def _service(declared: Declared, present: Present) -> str:
     """The id of the service that a trigger names, which may be known by its id in any project."""
-    for service in present.services:
-        named = service["name"] == declared.service and service["projectId"] == project_id
-        if named or service["id"] == declared.service:
-            return str(service["id"])
-    raise NotFound(f"service for {declared.place}, in project {declared.project!r}:", declared.service)
+    where = declared.service_project
+    project_id = present.project_id(where)
+    named = [
+        service["id"]
+        for service in present.services
+        if service["name"] == declared.service and (where is None or service["projectId"] == project_id)
+    ]
+    found = named or [service["id"] for service in present.services if service["id"] == declared.service]
+    if not found:
+        raise NotFound(f"service for {declared.place}, in {place(where)}:", declared.service)
+    if len(found) > 1:
+        raise InvalidTrigger(
+            f"{declared.place}: spec.operation.service",
+            f"{declared.service!r} is in several projects; give one of their ids: {', '.join(found)}",
+        )
+    return str(found[0])
+
+
+def place(project: str | None) -> str:
+    return "every project" if project is None else f"project {project!r}"
 
 
 def _body(declared: Declared, service_id: str, active: bool) -> Document:
     draft = declared.draft
     return {
         "name": declared.name,
-        "project": declared.project,
+        **({"global": True} if declared.project is None else {"project": declared.project}),
         "active": active,
         "spec": {
             "resource": draft.resource,
@@ -120,9 +141,10 @@ def _canonical(value: Any) -> str:
 
 
 def _pruned(declared: Sequence[Declared], present: Present) -> list[Change]:
-    """Triggers of the projects that the files name, which no file has."""
-    kept = {(present.project_id(one.project), one.name) for one in declared}
-    named = {present.project_id(one.project): one.project for one in declared}
+    """Triggers of the projects that the files name, which no file has; of every project, where a file names these."""
+    there = [one for one in declared if one.project is None or present.project_id(one.project)]
+    kept = {(present.project_id(one.project), one.name) for one in there}
+    named = {present.project_id(one.project): one.project for one in there}
     return [
         Change("delete", named[trigger["projectId"]], trigger["name"], trigger["id"])
         for trigger in present.triggers
@@ -132,15 +154,21 @@ def _pruned(declared: Sequence[Declared], present: Present) -> list[Change]:
 
 def exported(triggers: Iterable[Document], projects: Mapping[str, str], services: Mapping[str, str]) -> Document:
     """The file that `apply` takes: names instead of ids, nothing that the engine made up. Names are by id here."""
-    return {"triggers": [_as_written(trigger, projects, services) for trigger in triggers]}
+    times = Counter(services.values())
+    unlike = {service_id: name for service_id, name in services.items() if times[name] == 1}
+    return {
+        "triggers": [
+            _as_written(trigger, projects, services if trigger["projectId"] else unlike) for trigger in triggers
+        ]
+    }
 
 
 def _as_written(trigger: Document, projects: Mapping[str, str], services: Mapping[str, str]) -> Document:
     spec, operation = trigger["spec"], trigger["spec"]["operation"]
-    service_id = operation["serviceId"]
+    service_id, project_id = operation["serviceId"], trigger["projectId"]
     return {
         "name": trigger["name"],
-        "project": projects.get(trigger["projectId"], trigger["projectId"]),
+        **({"project": projects.get(project_id, project_id)} if project_id else {"global": True}),
         "active": trigger["active"],
         "spec": {
             "resource": spec["resource"],
