@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -262,51 +261,6 @@ def _written(trigger_: Trigger) -> tuple[Any, ...]:
         trigger_.active,
         trigger_.scans,
     )
-
-
-# What the engine follows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveTriggerRow:
-    """A trigger that is active and whose service is; `version` grows with a change of either."""
-
-    id: str
-    name: str
-    version: int
-    project_id: str | None
-    service_id: str
-    function_name: str
-    resource: str
-    actions: tuple[str, ...]
-    filter: Any
-    once: bool
-    input: bytes | None
-    max_attempts: int
-
-
-async def live_trigger_versions(connection: Connection) -> dict[str, int]:
-    return {row["id"]: row["version"] for row in await connection.fetch(sql("definition/live trigger versions"))}
-
-
-async def live_triggers(connection: Connection, trigger_ids: Sequence[str]) -> list[LiveTriggerRow]:
-    return [
-        LiveTriggerRow(
-            id=row["id"],
-            name=row["name"],
-            version=row["version"],
-            project_id=_optional(row["project_id"]),
-            service_id=row["service_id"],
-            function_name=row["function_name"],
-            resource=row["resource"],
-            actions=tuple(row["actions"]),
-            filter=msgspec.json.decode(row["filter"]),
-            once=row["mode"] == ExecutionMode.ONCE,
-            input=None if row["input"] == "{}" else row["input"].encode(),
-            max_attempts=row["max_attempts"],
-        )
-        for row in await connection.fetch(sql("definition/live triggers"), list(trigger_ids))
-    ]
 
 
 # Rows to nouns

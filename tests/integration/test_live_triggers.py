@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 
 from backbone.kit.loops import Health
@@ -17,8 +19,13 @@ from backbone.model.events import RecordedEvent
 from backbone.store import definitions
 from backbone.store import live_triggers as store
 from backbone.store.wakeups import LOOK_ANYWAY
+from gateway.app import App
+from gateway.parts import Parts
+from gateway.settings import GatewaySettings
+from launcher import embedded
+from launcher.settings import Settings
 from tests.support.running import Running, running
-from trigger_engine import live_triggers
+from trigger_engine import guard, live_triggers, service
 from trigger_engine.live_triggers import PAGE, SLICE, LiveTriggers
 from trigger_engine.match import Index
 
@@ -257,3 +264,49 @@ async def test_a_filter_that_is_wrong_stops_no_other_trigger_and_is_said_once(
     matches, _ = index.match([RecordedEvent(event=here.event("1"), received=datetime.now(UTC))])
     assert [trigger.name for match in matches for trigger in match.triggers] == ["right"]
     assert [record.__dict__["trigger"] for record in caplog.records] == [wrong]
+
+
+@asynccontextmanager
+async def engine(dsn: str) -> AsyncIterator[Health]:
+    """One of several; ready when it is given."""
+    health = Health()
+    async with embedded.parts(Settings(database=dsn), "engine", health) as parts:
+        working = asyncio.create_task(
+            service.run(parts.database, parts.wakeups, parts.event_log, parts.work_queue, health, guard.Limits())
+        )
+        try:
+            await asyncio.sleep(0)
+            await until(lambda: health.ready, within=5)
+            yield health
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+
+async def test_a_second_after_its_making_over_http_a_trigger_is_known_to_whichever_engine_reads(
+    here: Running, database: str
+) -> None:
+    parts = here.parts
+    gateway = Parts.of(parts.database, parts.wakeups, parts.event_log, parts.work_queue, GatewaySettings())
+    transport = httpx.ASGITransport(App(gateway), raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http, engine(database):
+        async with engine(database):
+            await make_over_http(http, here.service.id, "first")
+            await publish_a_second_later(here, "1")
+            await here.until("SELECT count(*) = 1 FROM execution")
+            await make_over_http(http, here.service.id, "second")
+        # The other one may have been the reader until now.
+        await publish_a_second_later(here, "2")
+        await here.until("SELECT count(*) = 1 + 2 FROM execution")
+
+
+async def make_over_http(http: httpx.AsyncClient, service_id: str, name: str) -> None:
+    operation = {"type": "function", "serviceId": service_id, "functionName": "run"}
+    spec = {"resource": "Item", "actions": ["Created"], "operation": operation}
+    answer = await http.post("/api/v1/triggers", json={"name": name, "spec": spec})
+    assert answer.status_code == 200, answer.text
+
+
+async def publish_a_second_later(here: Running, event_id: str) -> None:
+    await asyncio.sleep(1)  # the promise is about this second
+    await here.publish(here.event(event_id))

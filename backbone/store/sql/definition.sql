@@ -220,19 +220,3 @@ ORDER BY id
 DELETE FROM trigger
 WHERE id = $1
 RETURNING id
-
--- name: live trigger versions
--- A change of the service is a change of its triggers: they carry its limits.
-SELECT trigger.id, trigger.version::bigint * 1000000 + service.version AS version
-FROM trigger
-JOIN service ON service.id = trigger.service_id
-WHERE trigger.active
-  AND service.active
-
--- name: live triggers
-SELECT trigger.id, trigger.name, trigger.version::bigint * 1000000 + service.version AS version, trigger.project_id,
-       trigger.service_id, trigger.function_name, trigger.resource, trigger.actions, trigger.filter, trigger.mode,
-       trigger.input, service.max_attempts
-FROM trigger
-JOIN service ON service.id = trigger.service_id
-WHERE trigger.id = ANY ($1::text[])
