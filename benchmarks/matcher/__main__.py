@@ -20,6 +20,7 @@ Examples:
   python -m benchmarks.matcher scaling --set worst --triggers 1000 --triggers 100000
   python -m benchmarks.matcher peers --peers-python peers/bin/python
   python -m benchmarks.matcher plot --json figures.json
+  python -m benchmarks.matcher.loading    # from PostgreSQL to the index, and what changes then; by itself
 """
 
 from __future__ import annotations
