@@ -6,8 +6,9 @@ scalar and on a list of numbers, are spelled out in one function each, because a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+import itertools
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -25,14 +26,18 @@ from trigger_engine.match.projection import Parts, Path, Projection
 
 ViewTest: TypeAlias = Callable[[Any], bool]
 
+_FROM: Final = ("$gt", "$gte")
+_TO: Final = ("$lt", "$lte")
+
 
 class Check:
     """A literal, the path that it looks at, and its test. Alike literals are one object."""
 
-    __slots__ = ("__weakref__", "literal", "path", "test")
+    __slots__ = ("__weakref__", "literal", "number", "path", "test")
 
-    def __init__(self, literal: Literal, projection: Projection) -> None:
+    def __init__(self, literal: Literal, projection: Projection, number: int) -> None:
         self.literal = literal
+        self.number = number  #: an order for the checks of a filter
         self.path = projection.path(literal.clause.parts, whole=looks_inside(literal))
         self.path.literals += 1
         self.test: ViewTest = _test(literal, self.path)
@@ -50,13 +55,15 @@ class Checks:
 
     def __init__(self, projection: Projection) -> None:
         self._projection = projection
-        self._known: WeakValueDictionary[str, Check] = WeakValueDictionary()
+        self._made = 0
+        self._known: WeakValueDictionary[Hashable, Check] = WeakValueDictionary()
 
     def of(self, literal: Literal) -> Check:
-        spelled = repr(literal)  # tells True from 1, which their hashes do not
-        found = self._known.get(spelled)
+        key = literal.key()
+        found = self._known.get(key)
         if found is None:
-            found = self._known[spelled] = Check(literal, self._projection)
+            self._made += 1
+            found = self._known[key] = Check(literal, self._projection, self._made)
         return found
 
     def looking_at(self, path: Path) -> list[Check]:
@@ -93,7 +100,41 @@ def _asked_of_elements(clause: ElementMatch) -> list[Comparison] | None:
 
 
 def all_of(checks: tuple[Check, ...]) -> ViewTest:
-    return _all([check.test for check in checks])
+    """One test of them all; two bounds of one path as one."""
+    tests = [check.test for check in checks]
+    for low, high in itertools.permutations(checks, 2):
+        if low.path is high.path and not low.path.many and _is_bound(low, _FROM) and _is_bound(high, _TO):
+            tests = [check.test for check in checks if check is not low and check is not high]
+            return _all([*tests, _in_both(low, high)])
+    return _all(tests)
+
+
+def _is_bound(check: Check, operators: tuple[str, str]) -> bool:
+    clause = check.literal.clause
+    if isinstance(clause, ElementMatch) or not check.literal.wanted:
+        return False
+    return clause.operator in operators and type(clause.operand) in NUMBERS
+
+
+def _in_both(low: Check, high: Check) -> ViewTest:
+    get, above, below = low.path.get, low.test, high.test
+    (after, start), (before, end) = _order_of(low), _order_of(high)
+
+    def holds(view: Any) -> bool:
+        try:
+            value = get(view)
+        except AttributeError:
+            return above(view) and below(view)
+        if type(value) is float or type(value) is int:
+            return after(value, start) and before(value, end)
+        return above(view) and below(view)
+
+    return holds
+
+
+def _order_of(check: Check) -> tuple[Callable[[Any, Any], bool], Any]:
+    assert isinstance(check.literal.clause, Comparison)
+    return RANGE[check.literal.clause.operator], check.literal.clause.operand
 
 
 def _all(tests: list[ViewTest]) -> ViewTest:

@@ -27,7 +27,7 @@ KEYS: Final = 8
 SIGNATURES: Final = 64
 """Of one node. Each is a look into a hash for every event, so filters share them where they can."""
 
-WIDTH: Final = 3
+WIDTH: Final = 4
 """Paths of one signature. The fewer, the more filters share it; where that leaves many under a key, the node there has
 signatures of what is left."""
 
@@ -91,23 +91,33 @@ def _new_signature(load: int, there: Signatures, chosen: dict[Path, Access]) -> 
 
 def _in_a_family(node: Node, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
     """The cheapest way, and of equal ones that with the fewest others under its key."""
-    chosen: list[Access] = []
-    places: list[tuple[OnePath, Any]] = []
-    lowest: tuple[int, ...] = ()
+    ways = [way for way in ways if way.keys[0].family != "between" or not path_of(way.keys[0].parts).many]
+    costs = [_cost(way, path_of) for way in ways]
+    lowest = min(costs, default=None)
+    best: tuple[tuple[int, int], Access, list[Place]] | None = None
+    for way in [way for way, cost in zip(ways, costs, strict=True) if cost == lowest]:
+        places = _places(node, way, path_of)
+        rank = max(family.load(key) for family, key in places), -_length(way.keys[0])
+        if best is None or rank < best[0]:
+            best = rank, way, places
+    return ([], []) if best is None else ([best[1]], best[2])
+
+
+def _cost(way: Access, path_of: PathOf) -> tuple[Cost, bool]:
+    """An equality that is here tells too little apart for a hash, so it is the last resort; a lone bound is before."""
+    weak = way.hashable and len(way.keys) <= KEYS and not path_of(way.keys[0].parts).many
+    return Cost.NEGATION if weak else way.cost, way.keys[0].family in RANGE
+
+
+def _places(node: Node, way: Access, path_of: PathOf) -> list[Place]:
+    places: list[Place] = []
     new: dict[families.Name, OnePath] = {}
-    for way in ways:
-        there: list[tuple[OnePath, Any]] = []
-        for key in way.keys:
-            family = node.families.get(key.name) or new.get(key.name)
-            if family is None:
-                family = new[key.name] = families.OF[key.family](key.name, path_of(key.parts))
-            there += [(family, at) for at in family.keys_of(key.value)]
-        load = max(family.load(key) for family, key in there)
-        weak = way.hashable and len(way.keys) <= KEYS and not path_of(way.keys[0].parts).many
-        rank = (Cost.NEGATION if weak else way.cost, way.keys[0].family in RANGE, load, -_length(way.keys[0]))
-        if not chosen or rank < lowest:
-            lowest, chosen, places = rank, [way], there
-    return chosen, places
+    for key in way.keys:
+        family = node.families.get(key.name) or new.get(key.name)
+        if family is None:
+            family = new[key.name] = families.OF[key.family](key.name, path_of(key.parts))
+        places += [(family, at) for at in family.keys_of(key.value)]
+    return places
 
 
 def _tell_little_apart(paths: Collection[Path]) -> bool:

@@ -316,50 +316,93 @@ class _Ordered:
 
 
 class Between(OnePath):
-    """`between`: a range lies in at most three cells of a grid as wide as itself, so a hash finds it."""
+    """`between`: the ranges around a value, by the cell of a grid that is about as wide as they are."""
 
-    __slots__ = ("grids",)
+    __slots__ = ("moments", "numbers")
 
     def __init__(self, name: Name, path: Path) -> None:
         super().__init__(name, path)
-        self.grids: dict[float, dict[int, Node]] = {}  #: by the width of their cells
+        self.numbers = _Grids()
+        self.moments = _Grids()
 
     def of_value(self, value: Any) -> Nodes:
-        if type(value) is str:
-            moment = dates.instant(value)
-            if moment is None:
-                return ()
-            return once(node for point in around(moment / 1_000_000) for node in self.of_value(point))
-        if type(value) is not int and type(value) is not float:
+        if type(value) is int or type(value) is float:
+            found = self.numbers.around(value)
+            return [*found, *self.moments.around(dates.instant_of_epoch(value))] if self.moments.nodes else found
+        if type(value) is not str:
             return ()
-        found = []
-        for width, grid in self.grids.items():
-            node = grid.get(_cell(value, width))
-            if node is not None:
-                found.append(node)
-        return found
+        moment = dates.instant(value)
+        if moment is None:  # a date and another text compare by their characters
+            return list(self.moments.nodes.values())
+        if not self.numbers.nodes:
+            return self.moments.around(moment)
+        numbers = (node for point in around(moment / 1_000_000) for node in self.numbers.around(point))
+        return once([*self.moments.around(moment), *numbers])
 
-    def keys_of(self, value: Any) -> Sequence[Any]:
-        low, high = value
-        width = 2.0 ** max(-64, math.ceil(math.log2(high - low))) if high > low else 1.0
-        return [(width, cell) for cell in range(_cell(low, width), _cell(high, width) + 1)]
+    def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
+        # One value may keep the lower bound and another the upper one. Its triggers will be filed anew, elsewhere.
+        return [*self.numbers.nodes.values(), *self.moments.nodes.values()]
 
-    def find(self, key: tuple[float, int]) -> Node | None:
-        width, cell = key
-        return self.grids.get(width, {}).get(cell)
+    def find(self, key: tuple[Any, Any]) -> Node | None:
+        return self._grids(key).nodes.get(key)
 
-    def child(self, key: tuple[float, int], make: Make) -> Node:
-        width, cell = key
-        return child_of(self.grids.setdefault(width, {}), cell, make)
+    def child(self, key: tuple[Any, Any], make: Make) -> Node:
+        grids = self._grids(key)
+        if key not in grids.nodes:
+            grids.add(key, make())
+        return grids.nodes[key]
 
-    def drop(self, key: tuple[float, int]) -> None:
-        width, cell = key
-        del self.grids[width][cell]
-        if not self.grids[width]:
-            del self.grids[width]
+    def drop(self, key: tuple[Any, Any]) -> None:
+        self._grids(key).drop(key)
+
+    def _grids(self, key: tuple[Any, Any]) -> _Grids:
+        return self.moments if isinstance(key[0], str) else self.numbers
 
     def __bool__(self) -> bool:
-        return bool(self.grids)
+        return bool(self.numbers.nodes or self.moments.nodes)
+
+
+class _Grids:
+    """Ranges, each in the cells that it touches, two or three of a grid whose cells are nearly as wide as it is."""
+
+    __slots__ = ("cells", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes: dict[tuple[Any, Any], Node] = {}
+        self.cells: dict[float, dict[int, list[tuple[Any, Any, Node]]]] = {}  #: by their width
+
+    def around(self, value: float) -> list[Node]:
+        found: list[Node] = []
+        for width, cells in self.cells.items():
+            for low, high, node in cells.get(_cell(value, width), ()):
+                if low <= value <= high:
+                    found.append(node)
+        return found
+
+    def add(self, key: tuple[Any, Any], node: Node) -> None:
+        low, high, width = _measured(key)
+        self.nodes[key] = node
+        for cell in range(_cell(low, width), _cell(high, width) + 1):
+            self.cells.setdefault(width, {}).setdefault(cell, []).append((low, high, node))
+
+    def drop(self, key: tuple[Any, Any]) -> None:
+        low, high, width = _measured(key)
+        gone = self.nodes.pop(key)
+        for cell in range(_cell(low, width), _cell(high, width) + 1):
+            there = self.cells[width][cell]
+            there[:] = [entry for entry in there if entry[2] is not gone]
+            if not there:
+                del self.cells[width][cell]
+        if width in self.cells and not self.cells[width]:
+            del self.cells[width]
+
+
+def _measured(key: tuple[Any, Any]) -> tuple[Any, Any, float]:
+    """Both bounds, and the width of the grid: a power of two, from half of the range to all of it."""
+    low, high = map(_on_a_scale, key)
+    wide = float(high) - float(low)
+    power = math.frexp(wide)[1] - 1 if math.isfinite(wide) else _WIDEST
+    return low, high, 2.0 ** min(max(power, -_WIDEST), _WIDEST)
 
 
 OF: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
@@ -373,6 +416,8 @@ OF: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
 
 _FEW_ALIKE: Final = 4
 _FEW_PIECES: Final = 48  # to look for each of these in a text takes less than to cut it up
+_WIDEST: Final = 1_023  # as a power of two: what a double holds
+_FAR: Final = 2**1_100
 NUMBERS: Final = frozenset({int, float})
 _CONTAINERS: Final = frozenset({list, dict})
 
@@ -381,11 +426,15 @@ def is_scalar(value: Any) -> bool:
     return type(value) is not list and type(value) is not dict
 
 
+def _on_a_scale(bound: Any) -> Any:
+    return dates.instant(bound) if isinstance(bound, str) else bound
+
+
 def _cell(value: float, width: float) -> int:
     try:
         return math.floor(value / width)
-    except OverflowError:  # an integer that is no double lies in no range
-        return -1
+    except OverflowError:  # an integer that is no double, or infinite: on the far side of every range
+        return _FAR if value > 0 else -_FAR
 
 
 def child_of(table: dict[Any, Node], key: Any, make: Make) -> Node:

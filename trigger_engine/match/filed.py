@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from backbone.model.dql import access
 from backbone.model.dql.access import Access, Key
@@ -49,9 +50,17 @@ class Group:
     def __init__(self, checks: tuple[Check, ...]) -> None:
         self.checks = checks
         self.test: ViewTest = all_of(checks)
-        self.filed: list[Filed] = []
-        self.triggers: list[LiveTrigger] = []  #: of `filed`, as matching wants them
+        self.filed: Sequence[Filed] = ()
+        self.triggers: Sequence[LiveTrigger] = ()  #: of `filed`, as matching wants them
         self._families: frozenset[object] | None = None
+
+    def add(self, filed: Filed) -> None:
+        self.filed = longer(self.filed, filed)
+        self.triggers = longer(self.triggers, filed.trigger)
+
+    def remove(self, filed: Filed) -> None:
+        self.filed = shorter(self.filed, filed)
+        self.triggers = shorter(self.triggers, filed.trigger)
 
     def families(self) -> frozenset[object]:
         """What it would be filed in: the paths of a hash, or the family of its cheapest way; none: it stays."""
@@ -67,3 +76,22 @@ class Group:
 def use_of(key: Key) -> tuple[str, Parts]:
     """Bounds of one path are one use of it: a second would find the same again."""
     return ("range" if key.family in RANGE or key.family == "between" else key.family, key.parts)
+
+
+One = TypeVar("One")
+SHORT: Final = 16
+
+
+def longer(items: Sequence[One], item: One) -> Sequence[One]:
+    """With one more: a tuple while it is short, the same list again when it is not."""
+    if isinstance(items, list):
+        items.append(item)
+        return items
+    return (*items, item) if len(items) < SHORT else [*items, item]
+
+
+def shorter(items: Sequence[One], item: One) -> Sequence[One]:
+    if isinstance(items, list):
+        items.remove(item)
+        return items
+    return tuple([each for each in items if each is not item])

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, TypeAlias
 
 import msgspec
 
-from backbone.model.dql.conjunctions import conjunctions
+from backbone.model.dql.conjunctions import Conjunction, conjunctions
 from backbone.model.events import DeadLetter, RecordedEvent
 from backbone.model.matches import LiveTrigger, Matches
 from trigger_engine.match.checks import Check, Checks, wanted_paths
@@ -110,7 +111,7 @@ class Index:
                 wide.node.collect(view, found)
             if found:
                 if root.node.several or (wide is not None and wide.node.several):
-                    found = list({trigger.id: trigger for trigger in found}.values())
+                    found = list(dict.fromkeys(found))
                 matches.append(Matches(recorded, found, version))
         return matches, unreadable
 
@@ -133,27 +134,32 @@ class Index:
 
     def put_all(self, triggers: Iterable[LiveTrigger]) -> None:
         """As `put` one by one; but entities are read, and filters filed, in the way that suits them all."""
-        given = list(triggers)
+        given = [(trigger, conjunctions(trigger.filter.expression)) for trigger in triggers]
         wanted: dict[str, set[tuple[Parts, bool]]] = {}
-        for trigger in given:
-            self.remove(trigger.id)
+        for trigger, alternatives in given:
+            self._forget(trigger.id)
             asked = wanted.setdefault(trigger.resource, set())
-            for conjunction in conjunctions(trigger.filter.expression):
+            for conjunction in alternatives:
                 asked.update(path for literal in conjunction for path in wanted_paths(literal))
         for resource, asked in wanted.items():
             self._resource(resource).projection.expect(asked)
-        for trigger, checked in [(trigger, self._checked(trigger)) for trigger in given]:
+        for trigger, checked in [(trigger, self._checked(trigger, filter)) for trigger, filter in given]:
             self._put(trigger, checked)
             self.version += 1
 
     def put(self, trigger: LiveTrigger) -> None:
         """Add it, or put it in the place of the one with its id. The next event meets it."""
-        self.remove(trigger.id)
-        self._put(trigger, self._checked(trigger))
+        self._forget(trigger.id)
+        self._put(trigger, self._checked(trigger, conjunctions(trigger.filter.expression)))
         self.version += 1
 
     def remove(self, trigger_id: str) -> None:
         """Without effect when it is not there."""
+        if trigger_id in self._triggers:
+            self._forget(trigger_id)
+            self.version += 1
+
+    def _forget(self, trigger_id: str) -> None:
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             return
@@ -162,7 +168,6 @@ class Index:
             path.users.discard(trigger_id)
             if not path.users:
                 self._resource(trigger.resource).projection.forget(path)
-        self.version += 1
 
     def _take_out(self, trigger: LiveTrigger) -> None:
         del self._triggers[trigger.id]
@@ -189,15 +194,12 @@ class Index:
             trigger = self._triggers.get(self._unsettled.popleft())
             if trigger is not None:
                 self._take_out(trigger)
-                self._put(trigger, self._checked(trigger))
+                self._put(trigger, self._checked(trigger, conjunctions(trigger.filter.expression)))
 
-    def _checked(self, trigger: LiveTrigger) -> list[tuple[Check, ...]]:
-        """The alternatives of its filter, each as the checks of its clauses; their paths know now who asks for them."""
+    def _checked(self, trigger: LiveTrigger, alternatives: Sequence[Conjunction]) -> list[tuple[Check, ...]]:
+        """The checks of each alternative of its filter; their paths know now who asks for them."""
         checks = self._resource(trigger.resource).checks
-        found = [
-            tuple([checks.of(literal) for literal in conjunction])
-            for conjunction in conjunctions(trigger.filter.expression)
-        ]
+        found = [tuple([checks.of(literal) for literal in conjunction]) for conjunction in alternatives]
         self._paths[trigger.id] = {check.path for alternative in found for check in alternative}
         for path in self._paths[trigger.id]:
             path.users.add(trigger.id)
@@ -226,6 +228,9 @@ class Index:
         if envelope not in self._roots:
             self._roots[envelope] = Root(self._resource(resource).projection)
         return self._roots[envelope]
+
+
+_number = attrgetter("number")
 
 
 def _dead_letter(recorded: RecordedEvent, error: Exception) -> DeadLetter:

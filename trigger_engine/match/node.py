@@ -7,7 +7,7 @@ however many others there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -16,7 +16,7 @@ from backbone.model.matches import LiveTrigger
 from trigger_engine.match.checks import ViewTest
 from trigger_engine.match.choosing import Family, PathOf, places_for
 from trigger_engine.match.families import Name, OnePath
-from trigger_engine.match.filed import Filed, Group, use_of
+from trigger_engine.match.filed import Filed, Group, longer, shorter, use_of
 from trigger_engine.match.signatures import Signatures
 
 ASKED: Final = 8
@@ -40,9 +40,11 @@ class Node:
         self.load = 0  #: conjunctions filed here and below
         self.several = False
         """Of a root: triggers below may be found twice, when two alternatives hold or a list has two of their keys."""
-        self.done: list[LiveTrigger] = []  #: nothing is left to check of them
-        self.asked: list[Group] = []
-        self.tests: list[tuple[ViewTest, list[LiveTrigger]]] = []  #: the groups, as matching wants them
+        # Tuples as long as they are short: a list is in two places of memory, and among a hundred thousand triggers
+        # nearly every place is out of the processor's reach.
+        self.done: Sequence[LiveTrigger] = ()  #: nothing is left to check of them
+        self.asked: Sequence[Group] = ()
+        self.tests: Sequence[tuple[ViewTest, Sequence[LiveTrigger]]] = ()  #: the groups, as matching wants them
         self.signatures: Signatures | None = None  #: None until it is split, as nearly all nodes never are
         self.families: dict[Name, OnePath] = _NONE
 
@@ -91,7 +93,7 @@ class Node:
         """File a conjunction that is nowhere yet."""
         group = self._group(filed)
         if not filed.checks:
-            self.done.append(filed.trigger)
+            self.done = longer(self.done, filed.trigger)
             self._has(filed)
         elif group is not None:
             self._ask(filed, group)
@@ -114,11 +116,13 @@ class Node:
     def _ask(self, filed: Filed, group: Group | None) -> None:
         if group is None:
             group = Group(filed.checks)
-            self.asked.append(group)
-            self.tests.append((group.test, group.triggers))
-        group.filed.append(filed)
-        group.triggers.append(filed.trigger)
+            self.asked = longer(self.asked, group)
+        group.add(filed)
+        self.tests = self._tests()
         self._has(filed)
+
+    def _tests(self) -> Sequence[tuple[ViewTest, Sequence[LiveTrigger]]]:
+        return tuple([(group.test, group.triggers) for group in self.asked])
 
     def _has(self, filed: Filed) -> None:
         filed.node = self
@@ -136,7 +140,7 @@ class Node:
             node.load += more
 
     def _split(self, path_of: PathOf) -> None:
-        groups, self.asked, self.tests = self.asked, [], []
+        groups, self.asked, self.tests = self.asked, (), ()
         self.signatures, self.families = Signatures(), {}
         for group in groups:
             self._weigh(-len(group.filed))
@@ -171,13 +175,12 @@ class Node:
     def remove(self, filed: Filed) -> None:
         if filed.checks:
             group = next(group for group in self.asked if group.checks == filed.checks)
-            group.filed.remove(filed)
-            group.triggers.remove(filed.trigger)
+            group.remove(filed)
             if not group.filed:
-                self.asked.remove(group)
-                self.tests = [(group.test, group.triggers) for group in self.asked]
+                self.asked = shorter(self.asked, group)
+            self.tests = self._tests()
         else:
-            self.done.remove(filed.trigger)
+            self.done = shorter(self.done, filed.trigger)
         self._weigh(-1)
         self._drop_if_empty()
 

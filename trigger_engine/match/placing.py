@@ -28,7 +28,7 @@ def place_of(filed: Filed) -> Place:
     while node.home is not None:
         node, family, key = node.home
         keys.append(_told(family, key))
-    left = tuple(_as_filter(check.literal) for check in filed.checks)
+    left = tuple(sorted([_as_filter(check.literal) for check in filed.checks], key=str))
     return Place(keys=tuple(reversed(keys)), others=filed.node.load - 1, left=left)
 
 
@@ -45,9 +45,8 @@ def _told(family: Family, key: Any) -> str:
 def _shown(value: Any) -> str:
     if value is MISSING:
         return "nothing"
-    if isinstance(value, tuple):  # a cell of a grid
-        width, cell = value
-        return f"{cell * width:g} and {(cell + 1) * width:g}"
+    if isinstance(value, tuple):
+        return " and ".join(map(_shown, value))
     return (
         repr(value) if isinstance(value, str) else {None: "null", True: "true", False: "false"}.get(value, f"{value}")
     )

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from backbone.model.dql import assumptions, dates
 from backbone.model.dql.comparing import RANGE
@@ -44,8 +45,7 @@ class Cost(IntEnum):
     SCAN = 6  #: asked of every event
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(msgspec.Struct, frozen=True):
     """`family` is `is`, `starts`, `ends`, `holds`, `between` or a range's operator; `value` what it looks up.
 
     The value of `holds` is a tuple of stretches, each as good as the others.
@@ -65,8 +65,7 @@ class Key:
         return f"{'.'.join(self.parts)} {self.family} {self.value!r}{' (any case)' if self.folded else ''}"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(msgspec.Struct, frozen=True, eq=False):
     """An entity that passes the `literals` has one of the `keys`, or all of `together`."""
 
     cost: Cost
@@ -127,6 +126,11 @@ def _of_element(literal: Literal, clause: ElementMatch) -> Iterator[Access]:
 
 def _of_comparison(literal: Literal, clause: Comparison) -> Iterator[Access]:
     match clause.operator, clause.operand:
+        # The first two are what nearly every filter has; the third would come to the same.
+        case "$eq", str() as text if text[4:5] != "-" and not assumptions.has_wildcard(text):
+            yield Access(Cost.EQUALITY, (Key("is", clause.parts, text),), (literal,), exact=True, hashable=True)
+        case "$eq", bool() as value:
+            yield Access(Cost.EQUALITY, (Key("is", clause.parts, value),), (literal,), exact=False, hashable=True)
         case ("$eq" | "$in" | "$match") as operator, operand:
             members = assumptions.members(operand) if operator == "$in" else (operand,)
             yield from _of_members(literal, clause.parts, members)
@@ -234,24 +238,23 @@ def _of_glob(literal: Literal, parts: Parts, pattern: str) -> Iterator[Access]:
 
 # -- ranges --------------------------------------------------------------------------------------------------------
 
-_WIDEST: Final = 2.0**64  #: of a range that is looked for as one; beyond, one of its bounds will do
-
 
 def _between(conjunction: Conjunction) -> Iterator[Access]:
-    """Two bounds on one path, both numbers."""
-    bounds: defaultdict[Parts, dict[str, Literal]] = defaultdict(dict)
+    """Two bounds on one path, both numbers or both dates. Only for a path with one value: of several, one may keep the
+    one bound and another the other."""
+    bounds: defaultdict[tuple[Parts, bool], dict[str, Literal]] = defaultdict(dict)
     for literal in conjunction:
         clause = literal.clause
         if not literal.wanted or isinstance(clause, ElementMatch) or clause.operator not in RANGE:
             continue
-        if clause.parts and _is_number(clause.operand):
-            bounds[clause.parts].setdefault("low" if clause.operator in ("$gt", "$gte") else "high", literal)
-    for parts, ends in bounds.items():
+        is_date = isinstance(clause.operand, str) and dates.instant(clause.operand) is not None
+        if clause.parts and (is_date or _is_number(clause.operand)):
+            end = "low" if clause.operator in ("$gt", "$gte") else "high"
+            bounds[clause.parts, is_date].setdefault(end, literal)
+    for (parts, _), ends in bounds.items():
         if len(ends) == 2:
-            low, high = (_operand(ends[end]) for end in ("low", "high"))
-            if low <= high and high - low <= _WIDEST:
-                key = Key("between", parts, (low, high))
-                yield Access(Cost.RANGE, (key,), (ends["low"], ends["high"]), exact=False)
+            key = Key("between", parts, (_operand(ends["low"]), _operand(ends["high"])))
+            yield Access(Cost.RANGE, (key,), (ends["low"], ends["high"]), exact=False)
 
 
 def _operand(literal: Literal) -> Any:
