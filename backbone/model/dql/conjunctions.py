@@ -8,17 +8,26 @@ each meaning once.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Hashable
 from typing import Final, TypeAlias
 
+import msgspec
+
 from backbone.model.dql import assumptions
-from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Nor, Or
+from backbone.model.dql.expression import And, Comparison, ElementMatch, Expression, Nor, Object, Or
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+# A struct, as a hundred thousand filters have half a million of them.
+class Literal(msgspec.Struct, frozen=True, eq=False):
     clause: Comparison | ElementMatch  #: a Comparison here never denies
     wanted: bool  #: False: it holds where the clause does not
+
+    def key(self) -> Hashable:
+        """The same for literals that mean the same by the same words; True and 1 are not."""
+        clause = self.clause
+        if isinstance(clause, ElementMatch) or isinstance(clause.operand, tuple | Object):
+            return self.wanted, repr(clause)
+        return self.wanted, clause.parts, clause.operator, type(clause.operand), clause.operand
 
 
 Conjunction: TypeAlias = tuple[Literal, ...]
@@ -68,5 +77,4 @@ def _literal(clause: Comparison | ElementMatch, wanted: bool) -> Literal:
 
 
 def _without_repetition(literals: Conjunction) -> Conjunction:
-    # By spelling, as equal operands need not be the same: True == 1.
-    return tuple({repr(literal): literal for literal in literals}.values())
+    return tuple({literal.key(): literal for literal in literals}.values()) if len(literals) > 1 else literals
