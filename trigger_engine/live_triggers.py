@@ -53,7 +53,7 @@ class LiveTriggers:
         self._seen = ""  #: the snapshot up to which changes are in the index
         self._compared = ""  #: the id up to which this round of comparing came
         self._unmet: set[str] = set()  #: in the index when the round began, and not met in the table yet
-        self._not_frozen = 0
+        self._frozen = 0  #: filings up to which the index is out of the collector's sight
 
     async def load(self, connection: asyncpg.Connection, health: Health) -> None:
         """All of them. What changes meanwhile comes with the first `catch_up`."""
@@ -91,6 +91,7 @@ class LiveTriggers:
         now = await store.snapshot(connection)
         await self._look_at(connection, await store.changed_since(connection, self._seen))
         self._seen = now
+        self._freeze()  # matching files triggers anew by itself, when it learns of lists
 
     async def compare_page(self, connection: asyncpg.Connection) -> None:
         """Go on comparing the table with the index by versions; after the last page, begin anew."""
@@ -124,7 +125,7 @@ class LiveTriggers:
         self._not_frozen += len(rows)
         if self._not_frozen >= FREEZE_EVERY:
             gc.freeze()
-            self._not_frozen = 0
+            self._frozen = 0  #: filings up to which the index is out of the collector's sight
 
     def _remove(self, ids: Iterable[str]) -> None:
         for trigger_id in ids:

@@ -27,7 +27,7 @@ KEYS: Final = 8
 SIGNATURES: Final = 64
 """Of one node. Each is a look into a hash for every event, so filters share them where they can."""
 
-WIDTH: Final = 4
+WIDTH: Final = 5
 """Paths of one signature. The fewer, the more filters share it; where that leaves many under a key, the node there has
 signatures of what is left."""
 

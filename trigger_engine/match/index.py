@@ -62,6 +62,8 @@ class Index:
         self._paths: dict[str, set[Path]] = {}  # that a trigger asks for
         self._resources: dict[str, Resource] = {}
         self._roots: dict[Envelope, Root] = {}
+        self.filed = 0
+        """How often triggers were filed, or filed anew: for who wants to know when much of the index is new."""
         self._org_wide = 0  # triggers of no project
         self._unsettled: deque[str] = deque()  # triggers to be filed anew
         self.put_all(triggers)
@@ -171,8 +173,10 @@ class Index:
 
     def _take_out(self, trigger: LiveTrigger) -> None:
         del self._triggers[trigger.id]
-        for filed in list(self._homes.pop(trigger.id)):
+        homes = self._homes.pop(trigger.id)
+        for filed in list(homes):
             filed.node.remove(filed)
+        homes.clear()  # each place knows all of them: a circle that a frozen collector never finds
         for action in trigger.actions:
             envelope = (trigger.project_id, trigger.resource, action)
             if envelope in self._roots and self._roots[envelope].node.load == 0:
@@ -207,6 +211,7 @@ class Index:
 
     def _put(self, trigger: LiveTrigger, checked: list[tuple[Check, ...]]) -> None:
         self._triggers[trigger.id] = trigger
+        self.filed += 1
         homes = self._homes[trigger.id] = []
         projection = self._resource(trigger.resource).projection
         for action in trigger.actions:
