@@ -122,10 +122,12 @@ class LiveTriggers:
     def _put(self, rows: Sequence[store.LiveTriggerRow]) -> None:
         self._index.put_all([_live(row) for row in rows])
         self._versions.update((row.id, row.version) for row in rows)
-        self._not_frozen += len(rows)
-        if self._not_frozen >= FREEZE_EVERY:
+        self._freeze()
+
+    def _freeze(self) -> None:
+        if self._index.filed - self._frozen >= FREEZE_EVERY:
             gc.freeze()
-            self._frozen = 0  #: filings up to which the index is out of the collector's sight
+            self._frozen = self._index.filed
 
     def _remove(self, ids: Iterable[str]) -> None:
         for trigger_id in ids:
