@@ -175,6 +175,47 @@ def test_a_trigger_is_paused_resumed_and_deleted_by_its_name(typist: Typist) -> 
     assert typist.typed("triggers", "show", *named).returncode == 3
 
 
+def test_a_trigger_of_every_project_is_applied_listed_exported_and_tried(typist: Typist) -> None:
+    typist.deployed()
+    service = typist.answered("services", "list", "--project", typist.project)[0]["id"]
+    name = f"every {typist.project}"
+    wide = {**typist.trigger(name, operation={"service": service}), "global": True}
+    del wide["project"]
+    file = typist.written("wide.json", wide)
+    assert f"create  trigger {name!r} of every project" in typist.told("triggers", "apply", file)
+    assert "1 unchanged" in typist.told("triggers", "apply", file)
+    assert "(every)" in typist.told("triggers", "list")
+    (exported,) = [one for one in json.loads(typist.told("triggers", "export"))["triggers"] if one["name"] == name]
+    assert (exported["global"], "project" in exported) == (True, False)
+    events = as_lines([typist.event(id="e1"), typist.event(id="e2", action="Deleted")])
+    printed = typist.told("match", "--event", "-", "--project", typist.project, input=events)
+    assert printed.splitlines()[0] == f"line 1  e1  {name}"
+    typist.told("publish", "-", "--project", typist.project, input=events)
+    typist.told("executions", "watch", "--until-idle", "--project", typist.project)
+    assert len(typist.answered("executions", "list", "--project", typist.project)) == 1
+    typist.told("triggers", "delete", name)
+
+
+def test_a_trigger_of_the_engine_is_explained_and_tried(typist: Typist) -> None:
+    typist.deployed()
+    typist.told("triggers", "apply", typist.written("t.json", [typist.trigger("a"), typist.trigger("b")]))
+    named = ("a", "--project", typist.project)
+    printed = typist.told("triggers", "explain", *named)
+    assert "with 1 other triggers" in printed
+    assert "class       affix: " in printed
+    typist.told("triggers", "pause", *named)
+    (explained,) = typist.answered("triggers", "explain", *named)
+    assert (explained["paused"], explained["places"][0]["others"]) == ("the trigger is not active", 1)
+    one = typist.typed("match", "--event", "-", "--project", typist.project, input=json.dumps(typist.event()))
+    assert "a: no match: the trigger is not active" in one.stdout
+    assert "b: matched" in one.stdout
+    typist.told("match", "--event", "-", "--project", typist.project, input=as_lines([typist.event()] * 2))
+    elsewhere = {**typist.event(), "project": "default"}
+    done = typist.typed("match", "--event", "-", "--project", typist.project, input=json.dumps(elsewhere))
+    assert (done.returncode, "the event is of project" in done.stdout) == (1, True)
+    assert typist.typed("triggers", "explain", "nobody").returncode == 3
+
+
 def test_names_of_triggers_are_completed_from_the_engine(typist: Typist) -> None:
     typist.deployed()
     name = f"t-{typist.project}"

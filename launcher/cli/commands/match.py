@@ -1,86 +1,170 @@
-"""`trigger-engine match`: a dry run of triggers on events, without an engine."""
+"""`trigger-engine match`: a dry run of triggers on events, with the engine's own matcher."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from launcher.cli import exits, tables
-from launcher.cli.asking import PATH, json_option
+from launcher.cli.asking import PATH, asks_the_engine, json_option
 
 if TYPE_CHECKING:
-    from backbone.model.triggers import TriggerDraft
-    from launcher.cli.trying import Verdict
+    from launcher.cli.engine import Engine
+    from launcher.cli.event_lines import Numbered
+    from launcher.cli.live import Held
+    from launcher.cli.trying import Hit, Taken, Trial
+
+BATCH, BATCH_BYTES = 1_000, 8_000_000
 
 
 @click.command()
-@click.option("--trigger", "trigger_file", type=PATH, required=True, metavar="FILE", help="One trigger, or many.")
-@click.option("--event", "event_file", type=click.File("rb"), required=True, metavar="FILE", help="Events, or -.")
+@click.option("--trigger", "path", type=PATH, metavar="FILE|FOLDER", help="Triggers, instead of the engine's.")
+@click.option("--event", "event_file", type=click.File("rb"), required=True, metavar="FILE|-", help="Events.")
+@click.option("--project", metavar="P", help="The project of events that name none.  [default: default]")
+@click.option(
+    "--explain/--no-explain", default=None, help="Say of each event and trigger why.  [default: of a single event]"
+)
 @json_option
-def command(trigger_file: Path, event_file: BinaryIO, as_json: bool) -> None:
-    """Say of each event and trigger whether they match, or the first clause that failed and the value it saw.
+@asks_the_engine
+async def command(
+    engine: Engine, path: Path | None, event_file: BinaryIO, project: str | None, explain: bool | None, as_json: bool
+) -> None:
+    """Try triggers on events, and say which match. Nothing is sent anywhere, nothing is run.
 
-    The files are those of `triggers apply` and `publish`. Nothing is sent anywhere. Ends with 0 when anything
-    matches, with 1 when nothing does.
+    The triggers are those of a file or a folder, as `triggers apply` takes them, and then no engine is needed; else
+    those of the engine's project, and of every project. Events are read as `publish` reads them. Of a single event
+    every trigger is told of, with the first clause that failed and the value it saw. --json prints a document a line,
+    the summary last.
+
+    Ends with 0 when anything matches, with 1 when nothing does, with 2 when an event cannot be taken.
 
     \b
     Examples:
       trigger-engine match --trigger trigger.json --event event.json
-      trigger-engine match --trigger triggers.json --event events.jsonl --json
+      trigger-engine match --trigger triggers/ --event events.jsonl --json
+      trigger-engine match --event events.jsonl --project demo
       trigger-engine events show ID --json | trigger-engine match --trigger trigger.json --event -
     """
-    told = [(place, event_id, name, verdict) for place, event_id, name, verdict in _verdicts(trigger_file, event_file)]
-    if as_json:
-        tables.show_json(
-            [
-                {"event": event_id, "place": place, "trigger": name, "verdict": verdict}
-                for place, event_id, name, verdict in told
-            ]
-        )
+    from launcher.cli import event_lines, live, trying
+
+    if path is not None:
+        held, project_of = live.in_files(path), lambda key: key or project
     else:
-        for place, _, name, verdict in told:
-            _say(place, name, verdict)
-    if not any(verdict.match for *_, verdict in told):
+        held, project_of = await _of_the_engine(engine, project)
+    numbered = event_lines.read(event_file, event_file.name)
+    first = list(itertools.islice(numbered, 2))
+    summary = Summary()
+    trial = trying.Trial(held)
+    explain = len(first) < 2 if explain is None else explain
+    say = _explained if explain else _told
+    for lines in event_lines.batches(itertools.chain(first, numbered), BATCH, BATCH_BYTES):
+        batch = list(_taken(lines, project_of, summary, as_json))
+        hits, unreadable = trial.match(batch)
+        for letter in unreadable:
+            summary.refuse(f"event {letter.position}", letter.path, letter.reason, as_json)
+        summary.events += len(lines)
+        summary.matches += len(hits)
+        if said := "\n".join(say(batch, hits, trial, as_json)):
+            click.echo(said)
+    summary.say(as_json)
+    if summary.refused:
+        raise click.exceptions.Exit(exits.INVALID)
+    if not summary.matches:
         raise click.exceptions.Exit(exits.NO_MATCH)
 
 
-def _verdicts(trigger_file: Path, event_file: BinaryIO) -> Iterator[tuple[str, str, str, Verdict]]:
+async def _of_the_engine(engine: Engine, project: str | None) -> tuple[list[Held], Callable[[str | None], str]]:
+    """The triggers that events of the project meet; and the id of the project that an event names."""
+    from launcher.cli import live
+    from launcher.cli.declaring.files import DEFAULT_PROJECT
+
+    own = (await engine.project(project or DEFAULT_PROJECT))["id"]
+    ids = {known["name"]: known["id"] for known in await engine.get("/projects")}
+    held = await live.in_engine(engine, {"projectId": own}) + await live.in_engine(engine, {"global": True})
+    return held, lambda key: ids.get(key, key) if key else own
+
+
+@dataclass
+class Summary:
+    events: int = 0
+    matches: int = 0
+    refused: int = 0
+    began: float = field(default_factory=time.perf_counter)
+
+    def refuse(self, place: str, path: str, reason: str, as_json: bool) -> None:
+        self.refused += 1
+        if as_json:
+            click.echo(_line({"place": place, "deadLetter": {"path": path, "reason": reason}}))
+        sentence = f"{path}: {reason}" if path else reason
+        exits.complain(f"{place}: {tables.plain(sentence)}")
+
+    def say(self, as_json: bool) -> None:
+        rate = round(self.events / (time.perf_counter() - self.began))
+        if as_json:
+            counted = {"events": self.events, "matches": self.matches, "deadLetters": self.refused}
+            click.echo(_line({"summary": {**counted, "eventsPerSecond": rate}}))
+        else:
+            click.echo(
+                f"{self.events:,} events, {self.matches:,} matches, {self.refused:,} dead letters;"
+                f" {rate:,} events a second"
+            )
+
+
+def _taken(
+    lines: Sequence[Numbered], project_of: Callable[[str | None], str | None], summary: Summary, as_json: bool
+) -> Iterator[Taken]:
     from datetime import UTC, datetime
+
+    import msgspec
 
     from backbone.model import envelopes
     from backbone.model.errors import InvalidEvent
-    from launcher.cli import event_lines, trying
+    from backbone.model.events import RecordedEvent
     from launcher.cli.catalog import catalog
+    from launcher.cli.trying import Taken
 
-    known = catalog()
-    drafts = list(_drafts(trigger_file))
-    for numbered in event_lines.read(event_file, event_file.name):
+    known, now = catalog(), datetime.now(UTC)
+    for line in lines:
         try:
-            submission = envelopes.decode(numbered.document, known, datetime.now(UTC))
+            submission = envelopes.decode(line.document, known, now)
         except InvalidEvent as error:
-            raise InvalidEvent(f"{event_file.name} {numbered.place}: {error.path}".rstrip(": "), error.reason) from None
-        for name, draft in drafts:
-            yield numbered.place, submission.event.id, name, trying.verdict(draft, submission)
+            summary.refuse(line.place, error.path, error.reason, as_json)
+            continue
+        project = project_of(submission.project)
+        event = msgspec.structs.replace(submission.event, project_id=project or "")
+        yield Taken(line.place, project, RecordedEvent(event=event, received=now))
 
 
-def _drafts(file: Path) -> Iterator[tuple[str, TriggerDraft]]:
-    from backbone.model import triggers
-    from backbone.model.errors import Invalid, InvalidTrigger
-    from launcher.cli import documents
-    from launcher.cli.catalog import catalog
-    from launcher.cli.declaring import files
-
-    for written in files.inside(documents.read(file), str(file)):
-        try:
-            draft = triggers.parse(written.document, catalog(), strict=True)
-        except Invalid as error:
-            raise InvalidTrigger(f"{written.place}: {error.path}".rstrip(": "), error.reason) from None
-        yield draft.name or written.place, draft
+def _told(batch: Sequence[Taken], hits: Sequence[Hit], trial: Trial, as_json: bool) -> Iterator[str]:
+    for taken, trigger in hits:
+        event_id = taken.recorded.event.id
+        if as_json:
+            yield _line({"place": taken.place, "event": event_id, "trigger": trigger.name, "triggerId": trigger.id})
+        else:
+            yield tables.plain(f"{taken.place}  {event_id}  {trigger.name}")
 
 
-def _say(place: str, name: str, verdict: Verdict) -> None:
-    word = click.style("matched", fg="green") if verdict.match else click.style("no match", fg="red")
-    click.echo(f"{place}  {tables.plain(name)}: {word}: {tables.plain(verdict.sentence)}")
+def _explained(batch: Sequence[Taken], hits: Sequence[Hit], trial: Trial, as_json: bool) -> Iterator[str]:
+    from launcher.cli import trying
+
+    for taken in batch:
+        for held in trial.held.values():
+            verdict, name = trying.verdict(held, taken), held.live.name
+            if as_json:
+                event_id = taken.recorded.event.id
+                yield _line({"place": taken.place, "event": event_id, "trigger": name, "verdict": verdict})
+            else:
+                word = click.style("matched", fg="green") if verdict.match else click.style("no match", fg="red")
+                yield f"{taken.place}  {tables.plain(name)}: {word}: {tables.plain(verdict.sentence)}"
+
+
+def _line(document: object) -> str:
+    import msgspec
+
+    return msgspec.json.encode(document).decode()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backbone.model.errors import NotFound
 from launcher.cli import completing, exits, tables
 from launcher.cli.asking import PATH, asks_the_engine, json_option, project_option
 from launcher.cli.tables import Column, field
@@ -15,6 +16,7 @@ from launcher.cli.tables import Column, field
 if TYPE_CHECKING:
     from launcher.cli.declaring.files import Declared, Defaults
     from launcher.cli.engine import Engine
+    from launcher.cli.explaining import Told
 
 name_argument = click.argument("name_or_id", shell_complete=completing.names_of("triggers"))
 
@@ -93,6 +95,49 @@ async def show(engine: Engine, name_or_id: str, project: str | None, as_json: bo
     )
     click.echo("filter")
     tables.show_json(spec["filter"])
+
+
+@command.command()
+@click.argument("name_or_id", required=False, shell_complete=completing.names_of("triggers"))
+@click.option("--trigger", "path", type=PATH, metavar="FILE|FOLDER", help="Of these triggers, without an engine.")
+@project_option
+@json_option
+@asks_the_engine
+async def explain(
+    engine: Engine, name_or_id: str | None, path: Path | None, project: str | None, as_json: bool
+) -> None:
+    """Tell how events find a trigger: by which keys, who else is found by them, what is then asked.
+
+    The class says what the filter costs an event that it does not mean: docs/filters.md has them all. What else is
+    found by the same keys is counted among the active triggers of its project and resource; with --trigger, among
+    those of the file. Of a paused trigger it is told how it would be found.
+
+    \b
+    Examples:
+      trigger-engine triggers explain grayscale --project demo
+      trigger-engine triggers explain 66f0c1d2a3b4c5d6e7f80912 --json
+      trigger-engine triggers explain --trigger triggers.json
+    """
+    from launcher.cli import explaining, live
+
+    if path is not None:
+        held = live.in_files(path)
+        wanted = [one for one in held if name_or_id in (None, one.live.name)]
+        if not wanted:
+            raise NotFound("trigger", f"{name_or_id} in {path}")
+    elif name_or_id is not None:
+        trigger = await _one(engine, name_or_id, project)
+        place = trigger["projectId"]
+        held = await live.in_engine(engine, {"projectId": place} if place else {"global": True})
+        wanted = [one for one in held if one.live.id == trigger["id"]]
+    else:
+        raise click.UsageError("which trigger? Give its name or id, or --trigger FILE")
+    told = explaining.told(wanted, held)
+    if as_json:
+        tables.show_json(told)
+    else:
+        for one in told:
+            _say_how(one)
 
 
 @command.command()
@@ -230,6 +275,27 @@ async def _set_active(engine: Engine, trigger: dict[str, Any], active: bool) -> 
     if trigger["active"] is not active:
         await engine.patch(f"/triggers/{trigger['id']}", {"active": active})
     click.echo(f"trigger {trigger['name']!r} is {'active' if active else 'paused'}")
+
+
+def _say_how(told: Told) -> None:
+    from launcher.cli import explaining
+
+    tables.show_facts(
+        (
+            ("name", told.name),
+            ("id", told.id),
+            ("state", f"paused: {told.paused}; this is how it would be found" if told.paused else "active"),
+            ("listens to", f"{told.listens}, with {told.triggers - 1:,} other triggers of the resource"),
+            ("class", f"{told.cost}: {explaining.in_words(told.cost)}"),
+            ("best key", "; ".join(told.can_be_found_by) or "none"),
+        )
+    )
+    for place in told.places:
+        click.echo("found by")
+        for key in place.keys or ("no key: every event of the resource and action is shown to it",):
+            click.echo(f"  {tables.plain(key)}")
+        left = tables.text(list(place.left)) if place.left else "nothing"
+        click.echo(f"  as {place.others:,} others are; left to ask: {left}")
 
 
 def _checked(paths: tuple[Path, ...], defaults: Defaults) -> list[Declared]:
