@@ -71,12 +71,14 @@ async def in_engine(engine: Engine, filter: dict[str, Any]) -> list[Held]:
     """The engine's triggers that the filter means, paused ones too."""
     services = {service["id"]: service["active"] for service in await engine.query("services", {})}
     held: list[Held] = []
-    told = time.monotonic()
+    told = began = time.monotonic()
     async for document in engine.pages("triggers", filter):
         held.append(_from_document(document, services.get(document["spec"]["operation"]["serviceId"], False)))
         if time.monotonic() - told >= EVERY:
             told = time.monotonic()
             click.echo(f"{len(held):,} triggers read so far", err=True)
+    if told > began:
+        click.echo(f"{len(held):,} triggers read; they are filed now", err=True)
     return held
 
 

@@ -59,8 +59,8 @@ async def command(
         held, project_of = await _of_the_engine(engine, project)
     numbered = event_lines.read(event_file, event_file.name)
     first = list(itertools.islice(numbered, 2))
-    summary = Summary()
     trial = trying.Trial(held)
+    summary = Summary()
     explain = len(first) < 2 if explain is None else explain
     say = _explained if explain else _told
     for lines in event_lines.batches(itertools.chain(first, numbered), BATCH, BATCH_BYTES):
