@@ -6,9 +6,8 @@ scalar and on a list of numbers, are spelled out in one function each, because a
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Hashable
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -25,9 +24,6 @@ from trigger_engine.match.families import NUMBERS
 from trigger_engine.match.projection import Parts, Path, Projection
 
 ViewTest: TypeAlias = Callable[[Any], bool]
-
-_FROM: Final = ("$gt", "$gte")
-_TO: Final = ("$lt", "$lte")
 
 
 class Check:
@@ -100,41 +96,7 @@ def _asked_of_elements(clause: ElementMatch) -> list[Comparison] | None:
 
 
 def all_of(checks: tuple[Check, ...]) -> ViewTest:
-    """One test of them all; two bounds of one path as one."""
-    tests = [check.test for check in checks]
-    for low, high in itertools.permutations(checks, 2):
-        if low.path is high.path and not low.path.many and _is_bound(low, _FROM) and _is_bound(high, _TO):
-            tests = [check.test for check in checks if check is not low and check is not high]
-            return _all([*tests, _in_both(low, high)])
-    return _all(tests)
-
-
-def _is_bound(check: Check, operators: tuple[str, str]) -> bool:
-    clause = check.literal.clause
-    if isinstance(clause, ElementMatch) or not check.literal.wanted:
-        return False
-    return clause.operator in operators and type(clause.operand) in NUMBERS
-
-
-def _in_both(low: Check, high: Check) -> ViewTest:
-    get, above, below = low.path.get, low.test, high.test
-    (after, start), (before, end) = _order_of(low), _order_of(high)
-
-    def holds(view: Any) -> bool:
-        try:
-            value = get(view)
-        except AttributeError:
-            return above(view) and below(view)
-        if type(value) is float or type(value) is int:
-            return after(value, start) and before(value, end)
-        return above(view) and below(view)
-
-    return holds
-
-
-def _order_of(check: Check) -> tuple[Callable[[Any, Any], bool], Any]:
-    assert isinstance(check.literal.clause, Comparison)
-    return RANGE[check.literal.clause.operator], check.literal.clause.operand
+    return _all([check.test for check in checks])
 
 
 def _all(tests: list[ViewTest]) -> ViewTest:

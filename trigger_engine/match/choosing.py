@@ -90,14 +90,15 @@ def _new_signature(load: int, there: Signatures, chosen: dict[Path, Access]) -> 
 
 
 def _in_a_family(node: Node, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
-    """The cheapest way, and of equal ones that with the fewest others under its key."""
+    """The cheapest way, and of equal ones that with few others under its key, or that which tells most apart."""
     ways = [way for way in ways if way.keys[0].family != "between" or not path_of(way.keys[0].parts).many]
     costs = [_cost(way, path_of) for way in ways]
     lowest = min(costs, default=None)
-    best: tuple[tuple[int, int], Access, list[Place]] | None = None
+    best: tuple[tuple[int, int, int], Access, list[Place]] | None = None
     for way in [way for way, cost in zip(ways, costs, strict=True) if cost == lowest]:
         places = _places(node, way, path_of)
-        rank = max(family.load(key) for family, key in places), -_length(way.keys[0])
+        load = max(family.load(key) for family, key in places)
+        rank = max(FEW, load), -path_of(way.keys[0].parts).literals, -_length(way.keys[0])
         if best is None or rank < best[0]:
             best = rank, way, places
     return ([], []) if best is None else ([best[1]], best[2])

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from backbone.model.dql import assumptions, dates
 from backbone.model.dql.access import around
-from backbone.model.dql.comparing import RANGE
-from backbone.model.dql.expression import Operand
+from backbone.model.dql.comparing import RANGE, test_of
+from backbone.model.dql.expression import Comparison, Operand
 from trigger_engine.match.projection import Parts, Path
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ Nodes: TypeAlias = "Sequence[Node]"
 Make: TypeAlias = "Callable[[], Node]"
 
 
+_Order: TypeAlias = Callable[[Any, Any], bool]
+_Entry: TypeAlias = "tuple[_Order, Any, _Order, Any, Node]"
 Name: TypeAlias = tuple[str, Parts, bool]
 
 
@@ -315,6 +317,9 @@ class _Ordered:
         del self.values[at], self.texts[at], self.nodes[at]
 
 
+Range: TypeAlias = tuple[tuple[str, Any], tuple[str, Any]]  # two operators, each with its bound
+
+
 class Between(OnePath):
     """`between`: the ranges around a value, by the cell of a grid that is about as wide as they are."""
 
@@ -328,38 +333,44 @@ class Between(OnePath):
     def of_value(self, value: Any) -> Nodes:
         if type(value) is int or type(value) is float:
             found = self.numbers.around(value)
-            return [*found, *self.moments.around(dates.instant_of_epoch(value))] if self.moments.nodes else found
-        if type(value) is not str:
-            return ()
-        moment = dates.instant(value)
-        if moment is None:  # a date and another text compare by their characters
-            return list(self.moments.nodes.values())
-        if not self.numbers.nodes:
-            return self.moments.around(moment)
-        numbers = (node for point in around(moment / 1_000_000) for node in self.numbers.around(point))
-        return once([*self.moments.around(moment), *numbers])
+            return found + self.moments.around(dates.instant_of_epoch(value)) if self.moments.nodes else found
+        moment = dates.instant(value) if type(value) is str else None
+        if moment is None or self.numbers.nodes:
+            return self.of_many([value], set())
+        return self.moments.around(moment)
 
     def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
-        # One value may keep the lower bound and another the upper one. Its triggers will be filed anew, elsewhere.
-        return [*self.numbers.nodes.values(), *self.moments.nodes.values()]
+        """What is seldom met: each range is asked. One value may keep the one bound, and another the other."""
+        return [
+            node
+            for grids in (self.numbers, self.moments)
+            for range_, node in grids.nodes.items()
+            if all(any(map(_keeps(bound), values)) for bound in range_)
+        ]
 
-    def find(self, key: tuple[Any, Any]) -> Node | None:
+    def find(self, key: Range) -> Node | None:
         return self._grids(key).nodes.get(key)
 
-    def child(self, key: tuple[Any, Any], make: Make) -> Node:
+    def child(self, key: Range, make: Make) -> Node:
         grids = self._grids(key)
         if key not in grids.nodes:
             grids.add(key, make())
         return grids.nodes[key]
 
-    def drop(self, key: tuple[Any, Any]) -> None:
+    def drop(self, key: Range) -> None:
         self._grids(key).drop(key)
 
-    def _grids(self, key: tuple[Any, Any]) -> _Grids:
-        return self.moments if isinstance(key[0], str) else self.numbers
+    def _grids(self, key: Range) -> _Grids:
+        (_, low), _ = key
+        return self.moments if isinstance(low, str) else self.numbers
 
     def __bool__(self) -> bool:
         return bool(self.numbers.nodes or self.moments.nodes)
+
+
+def _keeps(bound: tuple[str, Any]) -> Callable[[Any], bool]:
+    operator, operand = bound
+    return test_of(Comparison((), operator, operand))[0]
 
 
 class _Grids:
@@ -368,41 +379,39 @@ class _Grids:
     __slots__ = ("cells", "nodes")
 
     def __init__(self) -> None:
-        self.nodes: dict[tuple[Any, Any], Node] = {}
-        self.cells: dict[float, dict[int, list[tuple[Any, Any, Node]]]] = {}  #: by their width
+        self.nodes: dict[Range, Node] = {}
+        self.cells: dict[float, dict[int, list[_Entry]]] = {}  #: by their width
 
     def around(self, value: float) -> list[Node]:
         found: list[Node] = []
         for width, cells in self.cells.items():
-            for low, high, node in cells.get(_cell(value, width), ()):
-                if low <= value <= high:
+            for after, low, before, high, node in cells.get(_cell(value, width), ()):
+                if after(value, low) and before(value, high):
                     found.append(node)
         return found
 
-    def add(self, key: tuple[Any, Any], node: Node) -> None:
-        low, high, width = _measured(key)
+    def add(self, key: Range, node: Node) -> None:
+        (after, low), (before, high) = [(RANGE[operator], _on_a_scale(bound)) for operator, bound in key]
         self.nodes[key] = node
-        for cell in range(_cell(low, width), _cell(high, width) + 1):
-            self.cells.setdefault(width, {}).setdefault(cell, []).append((low, high, node))
+        for cells, cell in self._cells_of(low, high):
+            cells.setdefault(cell, []).append((after, low, before, high, node))
 
-    def drop(self, key: tuple[Any, Any]) -> None:
-        low, high, width = _measured(key)
+    def drop(self, key: Range) -> None:
         gone = self.nodes.pop(key)
-        for cell in range(_cell(low, width), _cell(high, width) + 1):
-            there = self.cells[width][cell]
-            there[:] = [entry for entry in there if entry[2] is not gone]
-            if not there:
-                del self.cells[width][cell]
-        if width in self.cells and not self.cells[width]:
-            del self.cells[width]
+        low, high = [_on_a_scale(bound) for _, bound in key]
+        for cells, cell in self._cells_of(low, high):
+            cells[cell] = [entry for entry in cells[cell] if entry[-1] is not gone]
+            if not cells[cell]:
+                del cells[cell]
+        self.cells = {width: cells for width, cells in self.cells.items() if cells}
 
-
-def _measured(key: tuple[Any, Any]) -> tuple[Any, Any, float]:
-    """Both bounds, and the width of the grid: a power of two, from half of the range to all of it."""
-    low, high = map(_on_a_scale, key)
-    wide = float(high) - float(low)
-    power = math.frexp(wide)[1] - 1 if math.isfinite(wide) else _WIDEST
-    return low, high, 2.0 ** min(max(power, -_WIDEST), _WIDEST)
+    def _cells_of(self, low: Any, high: Any) -> list[tuple[dict[int, list[_Entry]], int]]:
+        """A power of two is the width of the grid, from half of the range to all of it."""
+        wide = float(high) - float(low)
+        power = math.frexp(wide)[1] - 1 if math.isfinite(wide) else _WIDEST
+        width = 2.0 ** min(max(power, -_WIDEST), _WIDEST)
+        cells = self.cells.setdefault(width, {})
+        return [(cells, cell) for cell in range(_cell(low, width), _cell(high, width) + 1)]
 
 
 OF: Final[dict[str, Callable[[Name, Path], OnePath]]] = {

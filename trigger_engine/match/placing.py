@@ -45,8 +45,8 @@ def _told(family: Family, key: Any) -> str:
 def _shown(value: Any) -> str:
     if value is MISSING:
         return "nothing"
-    if isinstance(value, tuple):
-        return " and ".join(map(_shown, value))
+    if isinstance(value, tuple):  # two bounds
+        return " and ".join(f"{operator} {_shown(bound)}" for operator, bound in value)
     return (
         repr(value) if isinstance(value, str) else {None: "null", True: "true", False: "false"}.get(value, f"{value}")
     )

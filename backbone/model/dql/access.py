@@ -48,7 +48,8 @@ class Cost(IntEnum):
 class Key(msgspec.Struct, frozen=True):
     """`family` is `is`, `starts`, `ends`, `holds`, `between` or a range's operator; `value` what it looks up.
 
-    The value of `holds` is a tuple of stretches, each as good as the others.
+    The value of `holds` is a tuple of stretches, each as good as the others; that of `between` two operators, each with
+    its bound.
     """
 
     family: str
@@ -253,10 +254,10 @@ def _between(conjunction: Conjunction) -> Iterator[Access]:
             bounds[clause.parts, is_date].setdefault(end, literal)
     for (parts, _), ends in bounds.items():
         if len(ends) == 2:
-            key = Key("between", parts, (_operand(ends["low"]), _operand(ends["high"])))
-            yield Access(Cost.RANGE, (key,), (ends["low"], ends["high"]), exact=False)
+            bounds_of_it = (_bound(ends["low"]), _bound(ends["high"]))
+            yield Access(Cost.RANGE, (Key("between", parts, bounds_of_it),), (ends["low"], ends["high"]), exact=True)
 
 
-def _operand(literal: Literal) -> Any:
+def _bound(literal: Literal) -> tuple[str, Any]:
     assert isinstance(literal.clause, Comparison)
-    return literal.clause.operand
+    return literal.clause.operator, literal.clause.operand
