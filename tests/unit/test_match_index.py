@@ -104,3 +104,40 @@ def test_an_explanation_names_the_keys_the_others_and_what_is_left() -> None:
     [place] = index.explain("7")
     assert (place.keys, place.others) == (("dir starts '/d7/'",), 0)
     assert place.left == ({"$nor": [{"size": {"$eq": 7}}]}, {"hidden": {"$eq": False}})
+
+
+def test_lists_of_values_do_not_multiply_from_key_to_key() -> None:
+    lists = {name: {"$in": [f"{name}{k}" for k in range(40)]} for name in "abcdefgh"}
+    index = Index(live_trigger(str(n), {**lists, "z": {"$ne": n}}) for n in range(12))
+    assert max(len(index.explain(str(n))) for n in range(12)) <= 40
+    event = recorded(entity={name: f"{name}7" for name in "abcdefgh"} | {"z": 3})
+    assert len(matched(index, event)) == 11
+
+
+def test_many_clauses_alike_in_many_filters_do_not_go_down_for_ever() -> None:
+    same = {f"p{k}": "x" for k in range(1_000)}
+    index = Index(live_trigger(str(n), {**same, "z": {"$ne": n}}) for n in range(12))
+    assert len(index.explain("7")[0].keys) <= 10
+    assert len(matched(index, recorded(entity=same | {"z": 3}))) == 11
+
+
+def test_an_entity_without_the_field_reaches_no_range_of_it() -> None:
+    index = Index(live_trigger(str(n), {"a": {"$gte": n, "$lt": n + 2}}) for n in range(500))
+    assert index.work([recorded(entity={"b": 1}), recorded(entity={"a": None})]).entries == 0
+
+
+def test_triggers_on_elements_of_lists_are_filed_anew_once() -> None:
+    index = Index(live_trigger(str(n), {"l": {"$match": {"m": f"{n}", "n": {"$gt": n}}}}) for n in range(200))
+    for _ in range(20):
+        matched(index, recorded(entity={"l": [{"m": "7", "n": 9}, {"m": "8"}]}))
+    filed = index.filed
+    assert filed > 200
+    assert matched(index, recorded(entity={"l": [{"m": "7", "n": 9}]})) == [("event", "7")]
+    assert index.filed == filed
+
+
+def test_the_same_trigger_twice_at_once_is_one() -> None:
+    index = Index([live_trigger("a", {"x": 1}), live_trigger("a", {"x": 2}, actions=("Created", "Created"))])
+    assert matched(index, recorded(entity={"x": 1}), recorded(entity={"x": 2})) == [("event", "a")]
+    index.remove("a")
+    assert matched(index, recorded(entity={"x": 2})) == []

@@ -125,6 +125,32 @@ def test_ranges_and_pieces_of_text_at_their_edges(documents: list[dict[str, Any]
     assert index.envelopes == 0
 
 
+NAMED_ODDLY: list[dict[str, Any]] = [
+    *({f'a"{n}': n} for n in range(9)),
+    *({"a\\b": n} for n in range(9)),
+    *({"c.\nd": n, "c.e": n} for n in range(9)),
+    *({"l": {"$match": {'"': n, "x": n}}} for n in range(9)),
+]
+
+
+def test_any_field_name_may_be_asked_for() -> None:
+    plain = triggers_of([{"c.e": n} for n in range(9)], first=100)
+    odd = triggers_of(NAMED_ODDLY)
+    index = Index(plain)
+    for trigger in odd:
+        index.put(trigger)
+    for n in (0, 3, 8):
+        entity = {f'a"{n}': n, "a\\b": n, "c": {"\nd": n, "e": n}, "l": [{'"': n, "x": n}, {"x": 1}]}
+        assert differences(index, plain + odd, orjson.dumps(entity)) == []
+
+
+def test_a_path_that_led_through_lists_may_end_in_a_text() -> None:
+    live = triggers_of([{"a.b": None}, {"a.b": {"$nin": [None, 1]}}, {"a.b": {"$exists": False}}, {"a.b": 1}])
+    index = Index(live)
+    for value in ([{"b": 1}], "", "b", [], {"b": 1}, [""], None, [[{"b": 1}]], {"b": [1]}):
+        assert differences(index, live, orjson.dumps({"a": value})) == []
+
+
 def test_random_filters_and_entities_while_triggers_come_and_go() -> None:
     asked = 0
 

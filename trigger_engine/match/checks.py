@@ -6,13 +6,14 @@ scalar and on a list of numbers, are spelled out in one function each, because a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 import msgspec
 
-from backbone.model.dql import assumptions, dates
+from backbone.model.dql import access, assumptions, dates
+from backbone.model.dql.access import Access
 from backbone.model.dql.comparing import RANGE, fits_of, test_of
 from backbone.model.dql.conjunctions import Literal
 from backbone.model.dql.equality import spellings
@@ -29,20 +30,39 @@ ViewTest: TypeAlias = Callable[[Any], bool]
 class Check:
     """A literal, the path that it looks at, and its test. Alike literals are one object."""
 
-    __slots__ = ("__weakref__", "literal", "number", "path", "test")
+    __slots__ = ("__weakref__", "_ways", "literal", "number", "path", "test")
 
     def __init__(self, literal: Literal, projection: Projection, number: int) -> None:
         self.literal = literal
         self.number = number  #: an order for the checks of a filter
+        self._ways: list[Access] | None = None
         self.path = projection.path(literal.clause.parts, whole=looks_inside(literal))
         self.path.literals += 1
         self.test: ViewTest = _test(literal, self.path)
+
+    def ways(self) -> list[Access]:
+        """To be found by this literal alone."""
+        if self._ways is not None:
+            return self._ways
+        ways = list(access.of_literal(self.literal))
+        if isinstance(self.literal.clause, ElementMatch) or isinstance(self.literal.clause.operand, tuple):
+            self._ways = ways  # long lists are costly to go through, and asked for in each node that has one
+        return ways
+
+    def paths(self) -> set[Path]:
+        """All that matching may look at on its behalf."""
+        projection = self.path.projection
+        asked = {projection.path(parts, whole=whole) for parts, whole in wanted_paths(self.literal)}
+        if isinstance(self.literal.clause, ElementMatch):
+            keys = [key for way in self.ways() for key in way.keys]
+            asked.update(projection.path(parts) for parts in {key.parts for key in keys})
+        return {self.path, *asked}
 
     def __del__(self) -> None:
         self.path.literals -= 1
 
     def renew(self) -> None:
-        """After the path learned that it has many values."""
+        """After the path learned that it has many values; for groups that are made from now on."""
         self.test = _test(self.literal, self.path)
 
 
@@ -62,8 +82,8 @@ class Checks:
             found = self._known[key] = Check(literal, self._projection, self._made)
         return found
 
-    def looking_at(self, path: Path) -> list[Check]:
-        return [check for check in self._known.values() if check.path is path]
+    def looking_at(self, paths: Collection[Path]) -> list[Check]:
+        return [check for check in self._known.values() if check.path in paths]
 
 
 def wanted_paths(literal: Literal) -> list[tuple[Parts, bool]]:
@@ -211,9 +231,13 @@ def _of_many(test: Test, path: Path, wanted: bool, of_numbers: Callable[[list[An
     candidates = path.candidates
 
     def holds(view: Any) -> bool:
+        values: Sequence[Any]
         values, kinds = candidates(view)
-        if of_numbers is not None and values and kinds <= NUMBERS:
-            return of_numbers(values) is wanted
+        if of_numbers is not None and not kinds.isdisjoint(NUMBERS):
+            numbers = values if kinds <= NUMBERS else [value for value in values if type(value) in NUMBERS]
+            if of_numbers(numbers):
+                return wanted
+            values = () if numbers is values else [value for value in values if type(value) not in NUMBERS]
         return any(map(test, values)) is wanted
 
     return holds

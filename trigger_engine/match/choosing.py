@@ -42,30 +42,35 @@ Family: TypeAlias = Signature | OnePath
 Place: TypeAlias = tuple[Family, Any]  # and the key in it
 
 
-def places_for(node: Node, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
-    """The ways to use, and the keys of them; none when there is no way."""
+def places_for(node: Node, ways: list[Access], room: int, path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
+    """The ways to use, and the keys of them, at most so many as there is room; none when there is no way."""
     assert node.signatures is not None
-    return _in_a_signature(node, node.signatures, ways, path_of) or _in_a_family(node, ways, path_of)
+    most = min(room, KEYS)
+    return _in_a_signature(node, node.signatures, ways, most, path_of) or _in_a_family(node, ways, path_of)
 
 
 def _in_a_signature(
-    node: Node, there: Signatures, ways: list[Access], path_of: PathOf
+    node: Node, there: Signatures, ways: list[Access], most: int, path_of: PathOf
 ) -> tuple[list[Access], Sequence[Place]] | None:
     """Equalities that a hash can hold at once: no more of them than leave few filters under one key."""
-    equalities = {path_of(way.keys[0].parts): way for way in ways if way.hashable and len(way.keys) <= KEYS}
+    equalities = {path_of(way.keys[0].parts): way for way in ways if way.hashable and way.places <= most}
     chosen = {path: way for path, way in equalities.items() if not path.many}
     otherwise = any(way.cost in (Cost.AFFIX, Cost.PIECE, Cost.RANGE) for way in ways)
     if not chosen or (otherwise and _tell_little_apart(chosen)):
         return None
-    signature = _shared_signature(there, chosen) or _new_signature(node.load, there, chosen)
+    signature = _shared_signature(there, chosen, most) or _new_signature(node.load, there, chosen, most)
     if signature is None:
         return None
     return [chosen[path] for path in signature.paths], [(signature, key) for key in _keys(signature, chosen)]
 
 
-def _shared_signature(there: Signatures, chosen: dict[Path, Access]) -> Signature | None:
+def _shared_signature(there: Signatures, chosen: dict[Path, Access], most: int) -> Signature | None:
     """One that is there, of some of the paths, and has few others under the same keys; or no more may be made."""
-    fitting = [one for paths, one in there.by_paths.items() if chosen.keys() >= set(paths)]
+    fitting = [
+        one
+        for paths, one in there.by_paths.items()
+        if chosen.keys() >= set(paths) and math.prod(chosen[path].places for path in paths) <= most
+    ]
     loads = [max(one.load(key) for key in _keys(one, chosen)) for one in fitting]
     usable = [(load, -len(one.paths), at) for at, (one, load) in enumerate(zip(fitting, loads, strict=True))]
     lowest = min(usable, default=None)
@@ -74,16 +79,16 @@ def _shared_signature(there: Signatures, chosen: dict[Path, Access]) -> Signatur
     return None
 
 
-def _new_signature(load: int, there: Signatures, chosen: dict[Path, Access]) -> Signature | None:
+def _new_signature(load: int, there: Signatures, chosen: dict[Path, Access], most: int) -> Signature | None:
     """Of the paths that tell most apart, as many as it takes."""
     if len(there.by_paths) >= SIGNATURES:
         return None
     paths: list[Path] = []
     left, keys = float(max(load, *(len(path.users) for path in chosen))), 1
     for path in sorted(chosen, key=lambda path: (-path.literals, path.parts)):
-        if keys * len(chosen[path].keys) <= KEYS and len(paths) < WIDTH and (not paths or left >= FEW):
+        if keys * chosen[path].places <= most and len(paths) < WIDTH and (not paths or left >= FEW):
             paths.append(path)
-            keys *= len(chosen[path].keys)
+            keys *= chosen[path].places
             left /= max(1, path.literals)
     ordered = tuple(sorted(paths, key=lambda path: path.parts))
     return there.by_paths.get(ordered) or Signature(ordered)
@@ -106,7 +111,7 @@ def _in_a_family(node: Node, ways: list[Access], path_of: PathOf) -> tuple[list[
 
 def _cost(way: Access, path_of: PathOf) -> tuple[Cost, bool]:
     """An equality that is here tells too little apart for a hash, so it is the last resort; a lone bound is before."""
-    weak = way.hashable and len(way.keys) <= KEYS and not path_of(way.keys[0].parts).many
+    weak = way.hashable and way.places <= KEYS and not path_of(way.keys[0].parts).many
     return Cost.NEGATION if weak else way.cost, way.keys[0].family in RANGE
 
 
@@ -128,7 +133,7 @@ def _tell_little_apart(paths: Collection[Path]) -> bool:
 
 
 def _keys(signature: Signature, chosen: dict[Path, Access]) -> Sequence[Any]:
-    values = [[key.value for key in chosen[path].keys] for path in signature.paths]
+    values = [chosen[path].keys[0].value for path in signature.paths]
     return values[0] if len(values) == 1 else list(product(*values))
 
 

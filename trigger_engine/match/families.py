@@ -16,6 +16,7 @@ from backbone.model.dql import assumptions, dates
 from backbone.model.dql.access import around
 from backbone.model.dql.comparing import RANGE, test_of
 from backbone.model.dql.expression import Comparison, Operand
+from backbone.model.dql.paths import Test
 from trigger_engine.match.projection import Parts, Path
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ class Equal(_Hashed):
     def __init__(self, name: Name, path: Path) -> None:
         super().__init__(name, path)
         self.numbers = False  #: some key is one
+
+    def keys_of(self, value: Any) -> Sequence[Any]:
+        return tuple(value)
 
     def of_value(self, value: Any) -> Nodes:
         if type(value) is str:
@@ -257,12 +261,23 @@ class Bounds(OnePath):
         if moment is None:  # a date and another text compare by their characters
             bounds = zip(self.moments.texts, self.moments.nodes, strict=True)
             return [node for bound, node in bounds if self._order(value, bound)]
-        return self._kept(self.moments, moment) + self._kept(self.numbers, moment, dates.instant_of_epoch)
+        return self._of_moment(moment)
 
     def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
-        if values and kinds <= NUMBERS:
-            return self.of_value(max(values) if self._above else min(values))
-        return super().of_many(values, kinds)
+        # Of numbers, and of dates, the one that goes furthest keeps what any of them keeps.
+        furthest = max if self._above else min
+        numbers = values if kinds <= NUMBERS else [value for value in values if type(value) in NUMBERS]
+        found = [*self.of_value(furthest(numbers))] if numbers else []
+        if str in kinds:
+            dated = {text: dates.instant(text) for text in values if type(text) is str}
+            moments = [moment for moment in dated.values() if moment is not None]
+            found += self._of_moment(furthest(moments)) if moments else ()
+            for text, moment in dated.items():
+                found += self.of_value(text) if moment is None else ()
+        return once(found)
+
+    def _of_moment(self, moment: int) -> list[Node]:
+        return self._kept(self.moments, moment) + self._kept(self.numbers, moment, dates.instant_of_epoch)
 
     def _kept(self, bounds: _Ordered, value: Any, scale: Callable[[Any], Any] | None = None) -> list[Node]:
         cut = self._cut(bounds.values, value, key=scale)
@@ -334,19 +349,16 @@ class Between(OnePath):
         if type(value) is int or type(value) is float:
             found = self.numbers.around(value)
             return found + self.moments.around(dates.instant_of_epoch(value)) if self.moments.nodes else found
-        moment = dates.instant(value) if type(value) is str else None
-        if moment is None or self.numbers.nodes:
-            return self.of_many([value], set())
-        return self.moments.around(moment)
+        if type(value) is not str:
+            return ()
+        moment = dates.instant(value)
+        if moment is None:  # a date and another text compare by their characters
+            return self.moments.kept_by([value])
+        return self.moments.around(moment) + self.numbers.kept_by([value])
 
     def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
-        """What is seldom met: each range is asked. One value may keep the one bound, and another the other."""
-        return [
-            node
-            for grids in (self.numbers, self.moments)
-            for range_, node in grids.nodes.items()
-            if all(any(map(_keeps(bound), values)) for bound in range_)
-        ]
+        # One value may keep the one bound and another the other. Its triggers will be filed anew, elsewhere.
+        return self.numbers.kept_by(values) + self.moments.kept_by(values)
 
     def find(self, key: Range) -> Node | None:
         return self._grids(key).nodes.get(key)
@@ -368,18 +380,14 @@ class Between(OnePath):
         return bool(self.numbers.nodes or self.moments.nodes)
 
 
-def _keeps(bound: tuple[str, Any]) -> Callable[[Any], bool]:
-    operator, operand = bound
-    return test_of(Comparison((), operator, operand))[0]
-
-
 class _Grids:
     """Ranges, each in the cells that it touches, two or three of a grid whose cells are nearly as wide as it is."""
 
-    __slots__ = ("cells", "nodes")
+    __slots__ = ("_tests", "cells", "nodes")
 
     def __init__(self) -> None:
         self.nodes: dict[Range, Node] = {}
+        self._tests: dict[Range, list[Test]] = {}  # of both bounds; for what is no usual value
         self.cells: dict[float, dict[int, list[_Entry]]] = {}  #: by their width
 
     def around(self, value: float) -> list[Node]:
@@ -390,6 +398,12 @@ class _Grids:
                     found.append(node)
         return found
 
+    def kept_by(self, values: list[Any]) -> list[Node]:
+        """Each range is asked: what is seldom met."""
+        for key in self.nodes.keys() - self._tests.keys():
+            self._tests[key] = [test_of(Comparison((), operator, bound))[0] for operator, bound in key]
+        return [node for key, node in self.nodes.items() if all(any(map(test, values)) for test in self._tests[key])]
+
     def add(self, key: Range, node: Node) -> None:
         (after, low), (before, high) = [(RANGE[operator], _on_a_scale(bound)) for operator, bound in key]
         self.nodes[key] = node
@@ -398,6 +412,7 @@ class _Grids:
 
     def drop(self, key: Range) -> None:
         gone = self.nodes.pop(key)
+        self._tests.pop(key, None)
         low, high = [_on_a_scale(bound) for _, bound in key]
         for cells, cell in self._cells_of(low, high):
             cells[cell] = [entry for entry in cells[cell] if entry[-1] is not gone]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from backbone.model.dql import access
 from backbone.model.dql.access import Access, Key
 from backbone.model.dql.comparing import RANGE
-from backbone.model.dql.conjunctions import Conjunction
+from backbone.model.dql.limits import LIST_MEMBERS
 from backbone.model.matches import LiveTrigger
 from trigger_engine.match.checks import Check, ViewTest, all_of
 from trigger_engine.match.projection import Parts
@@ -17,16 +17,23 @@ if TYPE_CHECKING:
     from trigger_engine.match.node import Node
 
 
+COPIES: Final = 64
+"""Places of one conjunction below the first key: `$in`s multiply from node to node. Beyond, the rest is asked."""
+
+DEEP: Final = 40
+"""Keys that lead to one place; what has more clauses than that is asked for the others."""
+
+
 class Filed:
     """One place of one conjunction of a trigger's filter. `homes`: all places of the trigger."""
 
-    __slots__ = ("checks", "conjunction", "homes", "node", "trigger", "used")
+    __slots__ = ("_ways", "checks", "conjunction", "copies", "homes", "node", "trigger", "used")
 
     def __init__(
         self,
         trigger: LiveTrigger,
-        homes: list[Filed],
-        conjunction: Conjunction,
+        homes: dict[Filed, None],
+        conjunction: tuple[Check, ...],
         checks: tuple[Check, ...],
         used: frozenset[tuple[str, Parts]] = frozenset(),
     ) -> None:
@@ -35,11 +42,35 @@ class Filed:
         self.conjunction = conjunction
         self.checks = checks  #: what is still to be asked
         self.used = used  #: the kinds of key, by path, that led here
+        self.copies = 1  #: as many places the keys that led here made
         self.node: Node
+        self._ways: list[Access] | None = None  # of the conjunction, known while it is being filed
+
+    def below(self, checks: tuple[Check, ...], used: frozenset[tuple[str, Parts]], copies: int) -> Filed:
+        """The same under one of `copies` keys."""
+        filed = Filed(self.trigger, self.homes, self.conjunction, checks, self.used | used)
+        filed.copies = self.copies * copies
+        filed._ways = self._ways
+        return filed
+
+    def settle(self, node: Node) -> None:
+        self.node = node
+        self.homes[self] = None
+        self._ways = None
+
+    def room(self) -> int:
+        """Keys that it may be filed under at the next step."""
+        return LIST_MEMBERS if self.copies == 1 else COPIES // self.copies
 
     def accesses(self) -> list[Access]:
         """The ways in which it may be filed further down."""
-        return [way for way in access.accesses(self.conjunction) if self.used.isdisjoint(map(use_of, way.keys))]
+        if len(self.used) > DEEP:
+            return []
+        if self._ways is None:
+            bounds = access.of_both_bounds(tuple([check.literal for check in self.conjunction]))
+            self._ways = [way for check in self.conjunction for way in check.ways()] + list(bounds)
+        used, room = self.used, self.room()
+        return [way for way in self._ways if way.places <= room and used.isdisjoint(map(use_of, way.keys))]
 
 
 class Group:
@@ -91,7 +122,9 @@ def longer(items: Sequence[One], item: One) -> Sequence[One]:
 
 
 def shorter(items: Sequence[One], item: One) -> Sequence[One]:
+    """Without it. One that stands there twice may go at once: what is taken out goes from all of its places."""
     if isinstance(items, list):
-        items.remove(item)
+        if item in items:
+            items.remove(item)
         return items
     return tuple([each for each in items if each is not item])

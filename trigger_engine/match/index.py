@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Final, TypeAlias
 
 import msgspec
+import orjson
 
 from backbone.model.dql.conjunctions import Conjunction, conjunctions
 from backbone.model.events import DeadLetter, RecordedEvent
@@ -40,7 +41,11 @@ class Resource:
 
 
 SETTLED: Final = 32
-"""Triggers that are filed anew before a batch: two milliseconds at most."""
+"""Triggers that are filed anew before a batch: usually some two milliseconds."""
+
+
+# The last two by what the first decoder skips and the whole entity does not: odd numbers, depth without end.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, orjson.JSONDecodeError, RecursionError)
 
 
 class Root:
@@ -58,7 +63,7 @@ class Index:
         self.version = 0
         """Grows with every change; each match tells by which version it was made."""
         self._triggers: dict[str, LiveTrigger] = {}
-        self._homes: dict[str, list[Filed]] = {}
+        self._homes: dict[str, dict[Filed, None]] = {}
         self._paths: dict[str, set[Path]] = {}  # that a trigger asks for
         self._resources: dict[str, Resource] = {}
         self._roots: dict[Envelope, Root] = {}
@@ -104,13 +109,13 @@ class Index:
                 if not entity.isascii():
                     entity.decode()  # the decoder does not look into texts that nobody asks for
                 view = projection.decode(entity) if projection.reads_whole else projection.read(entity)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                found: list[LiveTrigger] = []
+                root.node.collect(view, found)
+                if wide is not None:
+                    wide.node.collect(view, found)
+            except UNREADABLE as error:
                 unreadable.append(_dead_letter(recorded, error))
                 continue
-            found: list[LiveTrigger] = []
-            root.node.collect(view, found)
-            if wide is not None:
-                wide.node.collect(view, found)
             if found:
                 if root.node.several or (wide is not None and wide.node.several):
                     found = list(dict.fromkeys(found))
@@ -136,7 +141,8 @@ class Index:
 
     def put_all(self, triggers: Iterable[LiveTrigger]) -> None:
         """As `put` one by one; but entities are read, and filters filed, in the way that suits them all."""
-        given = [(trigger, conjunctions(trigger.filter.expression)) for trigger in triggers]
+        once = {trigger.id: trigger for trigger in triggers}.values()
+        given = [(trigger, conjunctions(trigger.filter.expression)) for trigger in once]
         wanted: dict[str, set[tuple[Parts, bool]]] = {}
         for trigger, alternatives in given:
             self._forget(trigger.id)
@@ -189,11 +195,12 @@ class Index:
         Until then they are found all the same, only not as fast.
         """
         for resource in self._resources.values():
-            for path in resource.projection.learned:
-                for check in resource.checks.looking_at(path):
+            learned = set(resource.projection.learned)
+            if learned:
+                resource.projection.learned.clear()
+                for check in resource.checks.looking_at(learned):
                     check.renew()
-                self._unsettled.extend(path.users)
-            resource.projection.learned.clear()
+                self._unsettled.extend(set().union(*(path.users for path in learned)))
         for _ in range(min(SETTLED, len(self._unsettled))):
             trigger = self._triggers.get(self._unsettled.popleft())
             if trigger is not None:
@@ -203,8 +210,11 @@ class Index:
     def _checked(self, trigger: LiveTrigger, alternatives: Sequence[Conjunction]) -> list[tuple[Check, ...]]:
         """The checks of each alternative of its filter; their paths know now who asks for them."""
         checks = self._resource(trigger.resource).checks
-        found = [tuple([checks.of(literal) for literal in conjunction]) for conjunction in alternatives]
-        self._paths[trigger.id] = {check.path for alternative in found for check in alternative}
+        # In one order, so that filters that leave the same to ask are asked together.
+        found = [
+            tuple(sorted([checks.of(literal) for literal in conjunction], key=_number)) for conjunction in alternatives
+        ]
+        self._paths[trigger.id] = set().union(*(check.paths() for alternative in found for check in alternative))
         for path in self._paths[trigger.id]:
             path.users.add(trigger.id)
         return found
@@ -212,14 +222,13 @@ class Index:
     def _put(self, trigger: LiveTrigger, checked: list[tuple[Check, ...]]) -> None:
         self._triggers[trigger.id] = trigger
         self.filed += 1
-        homes = self._homes[trigger.id] = []
+        homes = self._homes[trigger.id] = {}
         projection = self._resource(trigger.resource).projection
-        for action in trigger.actions:
+        for action in dict.fromkeys(trigger.actions):
             root = self._root(trigger.project_id, trigger.resource, action)
             root.node.several |= len(checked) > 1
             for checks in checked:
-                conjunction = tuple([check.literal for check in checks])
-                root.node.put(Filed(trigger, homes, conjunction, checks), projection.path)
+                root.node.put(Filed(trigger, homes, checks, checks), projection.path)
         projection.make()
         self._org_wide += trigger.project_id is None
 

@@ -125,8 +125,7 @@ class Node:
         return tuple([(group.test, group.triggers) for group in self.asked])
 
     def _has(self, filed: Filed) -> None:
-        filed.node = self
-        filed.homes.append(filed)
+        filed.settle(self)
         self._weigh(1)
 
     def _root(self) -> Node:
@@ -145,23 +144,23 @@ class Node:
         for group in groups:
             self._weigh(-len(group.filed))
             for filed in group.filed:
-                filed.homes.remove(filed)
+                del filed.homes[filed]
                 self._file(filed, path_of)
 
     def _file(self, filed: Filed, path_of: PathOf) -> None:
-        used, places = places_for(self, filed.accesses(), path_of)
+        used, places = places_for(self, filed.accesses(), filed.room(), path_of)
         if not used:
             self._ask(filed, self._group(filed))
             return
         passed = {id(literal) for way in used if way.exact for literal in way.literals}
         checks = tuple([check for check in filed.checks if id(check.literal) not in passed])
-        uses = filed.used.union(use_of(key) for way in used for key in way.keys)
+        uses = frozenset(use_of(key) for way in used for key in way.keys)
         if len(places) > 1:
             self._root().several = True
         for family, key in places:
             self._keep(family)
             node = family.child(key, partial(Node, (self, family, key)))
-            node.put(Filed(filed.trigger, filed.homes, filed.conjunction, checks, uses), path_of)
+            node.put(filed.below(checks, uses, len(places)), path_of)
 
     def _keep(self, family: Family) -> None:
         """From its first use on; the ways that were not chosen leave nothing behind."""

@@ -11,6 +11,7 @@ Structs are made anew when a path is added. The names of their fields never chan
 from __future__ import annotations
 
 import operator
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
@@ -27,6 +28,7 @@ FIELDS: Final = 64
 Parts = tuple[str, ...]
 Get = Callable[[Any], Any]
 
+_NO_FIELD: Final = re.compile(r'["\\\x00-\x1f]')  # in a name: msgspec has no struct with such a field
 _OTHER: Final = str | int | float | bool | None
 
 
@@ -109,7 +111,10 @@ class Path:
         return values, set(map(type, values))
 
     def _of_one_list(self, view: Any) -> list[Any] | None:
-        """The values when the path goes through one list of objects: two getters in C. None when it does not."""
+        """The values when the path goes through one list, of objects, where the first list was: two getters in C.
+
+        None when it does not.
+        """
         if self._split is None:
             depth = self._depth_of_list(view)
             if depth is None or self._rest or depth == len(self._names):
@@ -118,8 +123,9 @@ class Path:
             self._split = operator.attrgetter(before), operator.attrgetter(after)
         to_list, of_element = self._split
         try:
-            values = list(map(of_element, to_list(view)))
-        except (AttributeError, TypeError):
+            found = to_list(view)
+            values = list(map(of_element, found)) if type(found) is list else None
+        except AttributeError:
             return None
         return values if self._inner is None else None
 
@@ -275,7 +281,7 @@ class Projection:
             # A number may be an index, and structs have none: the value is decoded whole from here on.
             ends = last or _is_index(parts[depth + 1])
             if part not in node.members:
-                if len(node.members) >= FIELDS:
+                if len(node.members) >= FIELDS or _NO_FIELD.search(part):
                     return (), None
                 self._add(node, part, is_object=not ends)
             member = node.members[part]

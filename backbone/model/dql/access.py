@@ -29,6 +29,7 @@ STRETCHES: Final = (8, 4, 3)
 begins at an even and one at an odd place of it, and only every second place of an entity's text has to be looked at.
 Fewer than four characters are everywhere."""
 
+_SHOWN: Final = 5  # values of one key, where it is told to people
 _AFFIX: Final = 2
 """Characters that make a start or an end of a text worth looking for before a range."""
 
@@ -48,8 +49,8 @@ class Cost(IntEnum):
 class Key(msgspec.Struct, frozen=True):
     """`family` is `is`, `starts`, `ends`, `holds`, `between` or a range's operator; `value` what it looks up.
 
-    The value of `holds` is a tuple of stretches, each as good as the others; that of `between` two operators, each with
-    its bound.
+    The value of `is` is a tuple, of which an entity has one; that of `holds` a tuple of stretches, each as good as the
+    others; that of `between` two operators, each with its bound.
     """
 
     family: str
@@ -63,7 +64,11 @@ class Key(msgspec.Struct, frozen=True):
         return self.family, self.parts, self.folded
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.parts)} {self.family} {self.value!r}{' (any case)' if self.folded else ''}"
+        path, any_case = ".".join(self.parts), " (any case)" if self.folded else ""
+        if self.family != "is":
+            return f"{path} {self.family} {self.value!r}{any_case}"
+        shown = [f"{path} is {value!r}{any_case}" for value in self.value[:_SHOWN]]
+        return " or ".join([*shown, "…"] if len(self.value) > _SHOWN else shown)
 
 
 class Access(msgspec.Struct, frozen=True, eq=False):
@@ -73,7 +78,12 @@ class Access(msgspec.Struct, frozen=True, eq=False):
     keys: tuple[Key, ...]
     literals: tuple[Literal, ...]
     exact: bool  #: and the other way round: nothing of the literals is left to check
-    hashable: bool = False  #: the keys are plain values of one path, good beside those of other paths in one hash
+    hashable: bool = False  #: the only key is one of plain values, good beside those of other paths in one hash
+
+    @property
+    def places(self) -> int:
+        """Under how many values it is filed."""
+        return sum(len(key.value) if key.family == "is" else 1 for key in self.keys)
 
 
 def cost(expression: Expression) -> Cost:
@@ -97,11 +107,10 @@ def _nearly_always_holds(literal: Literal) -> bool:
 
 def accesses(conjunction: Conjunction) -> list[Access]:
     """Every way to find it, in no order."""
-    found = [access for literal in conjunction for access in _of_literal(literal)]
-    return found + list(_between(conjunction))
+    return [way for literal in conjunction for way in of_literal(literal)] + list(of_both_bounds(conjunction))
 
 
-def _of_literal(literal: Literal) -> Iterator[Access]:
+def of_literal(literal: Literal) -> Iterator[Access]:
     if not literal.wanted:
         return
     clause = literal.clause
@@ -129,9 +138,9 @@ def _of_comparison(literal: Literal, clause: Comparison) -> Iterator[Access]:
     match clause.operator, clause.operand:
         # The first two are what nearly every filter has; the third would come to the same.
         case "$eq", str() as text if text[4:5] != "-" and not assumptions.has_wildcard(text):
-            yield Access(Cost.EQUALITY, (Key("is", clause.parts, text),), (literal,), exact=True, hashable=True)
+            yield Access(Cost.EQUALITY, (Key("is", clause.parts, (text,)),), (literal,), exact=True, hashable=True)
         case "$eq", bool() as value:
-            yield Access(Cost.EQUALITY, (Key("is", clause.parts, value),), (literal,), exact=False, hashable=True)
+            yield Access(Cost.EQUALITY, (Key("is", clause.parts, (value,)),), (literal,), exact=False, hashable=True)
         case ("$eq" | "$in" | "$match") as operator, operand:
             members = assumptions.members(operand) if operator == "$in" else (operand,)
             yield from _of_members(literal, clause.parts, members)
@@ -156,6 +165,7 @@ def _of_comparison(literal: Literal, clause: Comparison) -> Iterator[Access]:
 
 def _of_members(literal: Literal, parts: Parts, members: tuple[Operand, ...]) -> Iterator[Access]:
     keys: list[Key] = []
+    plain: dict[Any, None] = {}
     cost, exact, hashable = Cost.EQUALITY, True, True
     for member in members:
         if isinstance(member, str) and assumptions.has_wildcard(member):
@@ -172,10 +182,12 @@ def _of_members(literal: Literal, parts: Parts, members: tuple[Operand, ...]) ->
         values = _values(member)
         if values is None:
             return
-        keys += [Key("is", parts, value) for value in dict.fromkeys(values)]
+        plain.update(dict.fromkeys(values))
         exact &= type(member) is not bool and len(values) == 1 and not _is_number(member)
         hashable &= not _is_number(member) and (member is None or len(values) == 1)
         exact |= member is None and len(members) == 1
+    if plain:
+        keys.append(Key("is", parts, tuple(plain)))
     if keys:
         yield Access(cost, tuple(keys), (literal,), exact, hashable)
 
@@ -205,7 +217,7 @@ def _is_number(member: Operand) -> bool:
 
 def _of_text(literal: Literal, parts: Parts, pattern: str, *, folded: bool = False) -> Iterator[Access]:
     if not assumptions.has_wildcard(pattern):
-        yield Access(Cost.EQUALITY, (Key("is", parts, pattern, folded),), (literal,), exact=True)
+        yield Access(Cost.EQUALITY, (Key("is", parts, (pattern,), folded),), (literal,), exact=True)
         return
     start, *inner, end = pattern.split("*")
     plain = not any(inner)
@@ -227,7 +239,7 @@ def _of_glob(literal: Literal, parts: Parts, pattern: str) -> Iterator[Access]:
     if assumptions.negated_glob(pattern)[0]:
         return
     if "*" not in pattern:
-        yield Access(Cost.EQUALITY, (Key("is", parts, pattern),), (literal,), exact=False)
+        yield Access(Cost.EQUALITY, (Key("is", parts, (pattern,)),), (literal,), exact=False)
         return
     # A slash beside `**` may stand for nothing, so it is no part of what a text must have.
     start, *_, end = pattern.split("*")
@@ -240,7 +252,7 @@ def _of_glob(literal: Literal, parts: Parts, pattern: str) -> Iterator[Access]:
 # -- ranges --------------------------------------------------------------------------------------------------------
 
 
-def _between(conjunction: Conjunction) -> Iterator[Access]:
+def of_both_bounds(conjunction: Conjunction) -> Iterator[Access]:
     """Two bounds on one path, both numbers or both dates. Only for a path with one value: of several, one may keep the
     one bound and another the other."""
     bounds: defaultdict[tuple[Parts, bool], dict[str, Literal]] = defaultdict(dict)
