@@ -115,6 +115,16 @@ class Equal(_Hashed):
     def keys_of(self, value: Any) -> Sequence[Any]:
         return tuple(value)
 
+    def nodes(self, view: Any) -> Nodes:
+        try:
+            value = self._get(view)
+        except AttributeError:
+            return super().nodes(view)
+        if type(value) is not str or self.numbers:
+            return super().nodes(view)
+        node = self.table.get(assumptions.folded(value) if self.folded else value)
+        return () if node is None else (node,)
+
     def of_value(self, value: Any) -> Nodes:
         if type(value) is str:
             if self.folded:
@@ -152,11 +162,12 @@ class Affix(OnePath):
             value = self._get(view)
         except AttributeError:
             return super().nodes(view)
-        return self.of_value(value) if type(value) is str else super().nodes(view)
+        return self._of_text(value) if type(value) is str else super().nodes(view)
 
     def of_value(self, value: Any) -> Nodes:
-        if type(value) is not str:
-            return ()
+        return self._of_text(value) if type(value) is str else ()
+
+    def _of_text(self, value: str) -> Nodes:
         if self.folded:
             value = assumptions.folded(value)
         found: Nodes = ()

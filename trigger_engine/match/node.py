@@ -58,15 +58,22 @@ class Node:
                 found += triggers
         if self.signatures is None:
             return
+        if self.signatures.keys:
+            self._collect_by_hash(self.signatures, view, found)
+        for family in self.families.values():
+            for node in family.nodes(view):
+                node.collect(view, found)
+
+    def _collect_by_hash(self, signatures: Signatures, view: Any, found: list[LiveTrigger]) -> None:
         # The usual way into the hashes is spelled out here, because a call would cost as much again.
         try:
-            values = self.signatures.values_of(view)
+            values = signatures.values_of(view)
         except AttributeError:  # not shaped so: each looks at what it can
-            for signature in self.signatures:
+            for signature in signatures:
                 for node in signature.nodes(view):
                     node.collect(view, found)
         else:
-            for key_of, signature in self.signatures.keys:
+            for key_of, signature in signatures.keys:
                 try:
                     below = signature.table.get(key_of(values))
                 except (AttributeError, TypeError):  # as before, or a list, which has no hash
@@ -75,9 +82,6 @@ class Node:
                 else:
                     if below is not None:
                         below.collect(view, found)
-        for family in self.families.values():
-            for node in family.nodes(view):
-                node.collect(view, found)
 
     def count(self, view: Any, work: Work) -> None:
         """The way of `collect`, counting."""
