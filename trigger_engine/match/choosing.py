@@ -58,7 +58,9 @@ def _in_a_signature(
     otherwise = any(way.cost in (Cost.AFFIX, Cost.PIECE, Cost.RANGE) for way in ways)
     if not chosen or (otherwise and _tell_little_apart(chosen)):
         return None
-    signature = _shared_signature(there, chosen, most) or _new_signature(node.load, there, chosen, most)
+    signature = _shared_signature(there, chosen, most) or _new_signature(
+        max(node.load, node.expected), there, chosen, most
+    )
     if signature is None:
         return None
     return [chosen[path] for path in signature.paths], [(signature, key) for key in _keys(signature, chosen)]
@@ -84,7 +86,7 @@ def _new_signature(load: int, there: Signatures, chosen: dict[Path, Access], mos
     if len(there.by_paths) >= SIGNATURES:
         return None
     paths: list[Path] = []
-    left, keys = float(max(load, *(len(path.users) for path in chosen))), 1
+    left, keys = float(load + 1), 1
     for path in sorted(chosen, key=lambda path: (-path.literals, path.parts)):
         if keys * chosen[path].places <= most and len(paths) < WIDTH and (not paths or left >= FEW):
             paths.append(path)

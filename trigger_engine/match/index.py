@@ -151,6 +151,9 @@ class Index:
                 asked.update(path for literal in conjunction for path in wanted_paths(literal))
         for resource, asked in wanted.items():
             self._resource(resource).projection.expect(asked)
+        for trigger, _ in given:
+            for action in trigger.actions:
+                self._root(trigger.project_id, trigger.resource, action).node.expected += 1
         for trigger, checked in [(trigger, self._checked(trigger, filter)) for trigger, filter in given]:
             self._put(trigger, checked)
             self.version += 1

@@ -33,11 +33,12 @@ class Work:
 
 
 class Node:
-    __slots__ = ("asked", "done", "families", "home", "load", "several", "signatures", "tests")
+    __slots__ = ("asked", "done", "expected", "families", "home", "load", "several", "signatures", "tests")
 
     def __init__(self, home: tuple[Node, Family, Any] | None = None) -> None:
         self.home = home  #: the node above, the family in it and the key there; None for a root
         self.load = 0  #: conjunctions filed here and below
+        self.expected = 0  #: of a root: as many as will be filed at once
         self.several = False
         """Of a root: triggers below may be found twice, when two alternatives hold or a list has two of their keys."""
         # Tuples as long as they are short: a list is in two places of memory, and among a hundred thousand triggers
@@ -73,9 +74,9 @@ class Node:
                 for node in signature.nodes(view):
                     node.collect(view, found)
         else:
-            for key_of, signature in signatures.keys:
+            for key_of, table, signature in signatures.keys:
                 try:
-                    below = signature.table.get(key_of(values))
+                    below = table.get(key_of(values))
                 except (AttributeError, TypeError):  # as before, or a list, which has no hash
                     for node in signature.nodes_of_irregular(view):
                         node.collect(view, found)

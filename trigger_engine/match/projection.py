@@ -214,6 +214,8 @@ class Projection:
         self.learned: list[Path] = []
         """Paths that turned out to have many values, since somebody last took them from here."""
         self._stale: set[_Object] = {self._root}
+        self._getters: dict[tuple[Path, ...], Get] = {}
+        self._pickers: dict[tuple[int, ...], Get] = {}
         self._empties: frozenset[int] = frozenset()
         self.reads_whole = False  #: some path can only be found in all of the entity
         self.read: Get
@@ -231,11 +233,34 @@ class Projection:
             found = self._paths[parts, whole] = Path(self, parts, names, inner)
         return found
 
+    def getter_of(self, paths: tuple[Path, ...]) -> Get:
+        """The value of one path, or a tuple of them; as `Path.get`. One object for all who ask for the same.
+
+        Ten thousand nodes with getters of their own would keep the processor waiting for its memory.
+        """
+        if paths not in self._getters:
+            fields = [path.fields for path in paths if path.fields is not None]
+            gets = [path.get for path in paths]
+            if len(paths) == 1:
+                self._getters[paths] = gets[0]
+            elif len(fields) == len(paths):
+                self._getters[paths] = operator.attrgetter(*fields)
+            else:
+                self._getters[paths] = lambda view: tuple([get(view) for get in gets])
+        return self._getters[paths]
+
+    def picker_of(self, places: tuple[int, ...]) -> Get:
+        """The values at these places of a tuple; one object for all, as above."""
+        if places not in self._pickers:
+            self._pickers[places] = operator.itemgetter(*places)
+        return self._pickers[places]
+
     def forget(self, path: Path) -> None:
         """Nobody asks for it any more. Its field is read on until the engine starts anew."""
         for key in ((path.parts, False), (path.parts, True)):
             if self._paths.get(key) is path:
                 del self._paths[key]
+        self._getters = {paths: get for paths, get in self._getters.items() if path not in paths}
 
     def of_element(self, parts: Parts, inside: Parts) -> Path | None:
         """A path inside of the objects that stand at `parts`, to be asked of one of them. None: read them whole."""

@@ -23,14 +23,7 @@ class Signature:
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self.paths = paths
         self.table: dict[Any, Node] = {}
-        fields = [path.fields for path in paths if path.fields is not None]
-        gets = [path.get for path in paths]
-        if len(gets) == 1:
-            self.get = gets[0]
-        elif len(fields) == len(paths):
-            self.get = operator.attrgetter(*fields)
-        else:
-            self.get = lambda view: tuple([get(view) for get in gets])
+        self.get = paths[0].projection.getter_of(paths)
 
     def nodes(self, view: Any) -> Nodes:
         try:
@@ -89,15 +82,16 @@ class Signatures:
     def _prepare(self) -> None:
         self.values_of: Callable[[Any], Any] = _itself
         """What the functions in `keys` are given. Raises AttributeError when the view is not shaped so."""
-        self.keys = [(signature.get, signature) for signature in self]
-        """For each signature how its key is got."""
+        self.keys = tuple([(signature.get, signature.table, signature) for signature in self])
+        """For each signature how its key is got, and the table where it is looked up."""
         asked = [path for paths in self.by_paths for path in paths]
-        paths = list(dict.fromkeys(asked))
-        fields = [path.fields for path in paths if path.fields is not None]
-        if len(asked) >= 2 * len(paths) > 2 and len(fields) == len(paths):
-            self.values_of = operator.attrgetter(*fields)
+        paths = tuple(dict.fromkeys(asked))
+        if len(asked) >= 2 * len(paths) > 2 and all(path.fields is not None for path in paths):
+            projection = paths[0].projection
             at = {path: place for place, path in enumerate(paths)}
-            self.keys = [(operator.itemgetter(*map(at.__getitem__, one.paths)), one) for one in self]
+            picks = [projection.picker_of(tuple(map(at.__getitem__, one.paths))) for one in self]
+            self.values_of = projection.getter_of(paths)
+            self.keys = tuple([(pick, one.table, one) for pick, one in zip(picks, self, strict=True)])
 
 
 def _itself(view: Any) -> Any:
