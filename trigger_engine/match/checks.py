@@ -21,8 +21,8 @@ from backbone.model.dql.evaluation import compiled
 from backbone.model.dql.expression import And, Comparison, ElementMatch, Object
 from backbone.model.dql.paths import Test
 from backbone.model.dql.wildcards import Fits
-from trigger_engine.match.families import NUMBERS
 from trigger_engine.match.projection import Parts, Path, Projection
+from trigger_engine.match.ranges import NUMBERS
 
 ViewTest: TypeAlias = Callable[[Any], bool]
 

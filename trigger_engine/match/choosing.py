@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from backbone.model.dql.access import Access, Cost, Key
 from backbone.model.dql.comparing import RANGE
-from trigger_engine.match import families
-from trigger_engine.match.families import OnePath
+from trigger_engine.match.families import Affix, Ending, Equal, Name, OnePath, Piece
 from trigger_engine.match.projection import Parts, Path
+from trigger_engine.match.ranges import Between, Bounds
 from trigger_engine.match.signatures import Signature, Signatures
 
 if TYPE_CHECKING:
@@ -40,6 +40,16 @@ APART: Final = 8
 PathOf: TypeAlias = Callable[[Parts], Path]
 Family: TypeAlias = Signature | OnePath
 Place: TypeAlias = tuple[Family, Any]  # and the key in it
+
+
+_FAMILIES: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
+    "is": Equal,
+    "starts": Affix,
+    "ends": Ending,
+    "holds": Piece,
+    "between": Between,
+    **dict.fromkeys(RANGE, Bounds),
+}
 
 
 def places_for(node: Node, ways: list[Access], room: int, path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
@@ -119,11 +129,11 @@ def _cost(way: Access, path_of: PathOf) -> tuple[Cost, bool]:
 
 def _places(node: Node, way: Access, path_of: PathOf) -> list[Place]:
     places: list[Place] = []
-    new: dict[families.Name, OnePath] = {}
+    new: dict[Name, OnePath] = {}
     for key in way.keys:
         family = node.families.get(key.name) or new.get(key.name)
         if family is None:
-            family = new[key.name] = families.OF[key.family](key.name, path_of(key.parts))
+            family = new[key.name] = _FAMILIES[key.family](key.name, path_of(key.parts))
         places += [(family, at) for at in family.keys_of(key.value)]
     return places
 
