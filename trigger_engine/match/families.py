@@ -1,8 +1,8 @@
 """The ways in which a node finds what is filed under it by the value at one path, instead of asking each filter.
 
 A family knows for each value the child nodes to go on in. What `nodes` returns may hold too much, as the children check
-it; it never misses one. A value is a text, a number, true, false, null or MISSING; where a path has several (lists), its
-nodes are those of any of them. Equality and texts are here, ranges in `ranges.py`.
+it; it never misses one. A value is a text, a number, true, false, null or MISSING; where a path has several (lists),
+the nodes are those of any of them. Equality and texts are here, ranges in `ranges.py`.
 """
 
 from __future__ import annotations
