@@ -53,7 +53,7 @@ def decide(expired: Sequence[ExpiredLease], now: datetime) -> Rescue:
     whether there is another."""
     rescue = Rescue([], [], [])
     for lease in expired:
-        if lease.status is ExecutionStatus.QUEUED:
+        if lease.status in (ExecutionStatus.CREATED, ExecutionStatus.QUEUED):
             rescue.give_back.append(lease)
         elif lease.status is ExecutionStatus.IN_PROGRESS:
             rescue.settlements.append(_reset(lease, now))

@@ -6,7 +6,8 @@
         given back   tried again   rerun, by a person
 
 The ends: success, failed, aborted, terminated, canceled, system-failure. What has not begun may end too: canceled or
-terminated by a person, failed when nobody can run it.
+terminated by a person, failed when nobody can run it. A queue in another server may be quicker than the word that it
+has the item: then `created` goes to `in-progress` at once.
 
 Every statement that changes a status says in its WHERE the states it may leave; `docs/states.md` holds the table.
 """
@@ -42,7 +43,7 @@ ENDED = frozenset(
 )
 
 TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
-    ExecutionStatus.CREATED: ENDED | {ExecutionStatus.QUEUED},
+    ExecutionStatus.CREATED: ENDED | {ExecutionStatus.QUEUED, ExecutionStatus.IN_PROGRESS},
     ExecutionStatus.QUEUED: ENDED | {ExecutionStatus.IN_PROGRESS, ExecutionStatus.CREATED},
     ExecutionStatus.IN_PROGRESS: ENDED | {ExecutionStatus.CREATED},
     **{ended: frozenset({ExecutionStatus.CREATED}) for ended in ENDED},

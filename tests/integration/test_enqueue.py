@@ -14,6 +14,7 @@ import pytest
 
 from backbone.drivers.work_queue.postgres import PostgresWorkQueue
 from backbone.model import ids
+from backbone.model.messages import WorkItem
 from backbone.ports import WorkQueue
 from dispatcher import enqueue
 from tests.support.running import Running, running
@@ -94,6 +95,23 @@ async def test_each_is_queued_when_its_time_has_come_and_not_before(here: Runnin
         # Not with the next look by itself, a second later.
         assert 0.3 <= clock() - began < 0.9
     assert len(await here.rows("SELECT FROM pending")) == 1
+
+
+async def test_what_is_taken_before_the_queue_has_confirmed_is_not_lost(here: Running) -> None:
+    took: list[UUID] = []
+
+    class Quick(Elsewhere):
+        async def put(self, items: Sequence[WorkItem]) -> None:
+            await super().put(items)
+            took.extend(await taken(here, self))
+
+    queue = Quick(here.parts.database, here.parts.wakeups)
+    executions = await created(here, [timedelta()] * 3)
+    async with enqueueing(here, queue):
+        await until_queued(here, 3)
+    assert sorted(took) == executions
+    assert await queue.depth() == {}
+    await queue.close()
 
 
 async def test_who_is_told_does_not_wait_for_the_next_look(here: Running, queue: WorkQueue) -> None:

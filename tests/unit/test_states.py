@@ -32,7 +32,7 @@ def test_an_ended_one_only_begins_again() -> None:
         assert TRANSITIONS[ended] == {S.CREATED}
 
 
-def test_no_state_follows_itself_and_none_begins_without_the_queue() -> None:
+def test_no_state_follows_itself_and_none_begins_once_it_has_ended() -> None:
     assert not any(may_follow(status, status) for status in S)
-    assert [old for old in S if may_follow(S.IN_PROGRESS, old)] == [S.QUEUED]
+    assert [old for old in S if may_follow(S.IN_PROGRESS, old)] == [S.CREATED, S.QUEUED]
     assert [old for old in S if may_follow(S.QUEUED, old)] == [S.CREATED]

@@ -75,7 +75,7 @@ moved AS (
     WHERE execution.id = ANY ($1)
       AND execution.id = told.id
       AND execution.attempt = told.attempt
-      AND execution.status IN ('queued', 'in-progress')
+      AND execution.status IN ('created', 'queued', 'in-progress')
     RETURNING execution.id, told.attempt, told.next_attempt, told.status, told.started_at, told.ended_at,
               told.ended_as, told.percent, told.message, told.due
 ),

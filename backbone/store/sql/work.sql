@@ -5,6 +5,7 @@ FROM unnest($1::text[], $2::uuid[], $3::smallint[])
 
 -- name: take
 -- Taking is deleting and leasing in one. An item that came twice, or whose execution has moved on, falls away here.
+-- Where a queue confirms by itself, an item may be taken before `confirm` has said `queued`: `created` will do.
 -- Two agents that take the same execution's two items at once: the second's insert fails, and it looks again.
 WITH next AS (
     SELECT id
@@ -28,7 +29,7 @@ startable AS (
         FROM execution
         WHERE execution.id = taken.execution_id
           AND execution.attempt = taken.attempt
-          AND execution.status = 'queued'
+          AND execution.status IN ('created', 'queued')
           AND NOT EXISTS (SELECT FROM lease WHERE lease.execution_id = taken.execution_id)
         OFFSET 0
     ) AS execution
@@ -163,7 +164,8 @@ LEFT JOIN service ON service.id = execution.service_id
 LEFT JOIN agent_session ON agent_session.id = lease.session_id
 CROSS JOIN LATERAL (
     SELECT CASE
-               WHEN execution.status = 'queued' THEN least(agent_session.lease_until, lease.taken_at + $1::interval)
+               WHEN execution.status IN ('created', 'queued')
+                   THEN least(agent_session.lease_until, lease.taken_at + $1::interval)
                ELSE coalesce(agent_session.lease_until, lease.taken_at + $1::interval)
            END AS ended_at
 ) AS hearing
@@ -192,7 +194,7 @@ WITH moved AS (
     WHERE execution.id = ANY ($1)
       AND execution.id = lost.execution_id
       AND execution.attempt = lost.attempt
-      AND execution.status = 'queued'
+      AND execution.status IN ('created', 'queued')
     RETURNING execution.id, execution.attempt
 ),
 freed AS (
