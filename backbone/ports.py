@@ -31,8 +31,13 @@ class EventBatch(Protocol):
 
 
 class EventLog(Protocol):
+    in_store: bool
+    """The log is in the store's database: what was read stays where executions find it, and a commit of the position
+    cannot outlive the records that came before it. Otherwise what matched is kept beside its execution, durably."""
+
     async def append(self, events: Sequence[Event]) -> None:
-        """Return once the events would survive losing us. An id that its project has already is not appended again."""
+        """Return once the events would survive losing us. An id that its project has already is not appended again;
+        a log that is not `in_store` may give it twice, and the pipeline sees that it is one event."""
 
     def read(self, limit: int) -> AsyncGenerator[EventBatch, None]:
         """Batches of at least one event, in order for each entity, for ever. One reader at a time has a share of the
@@ -40,8 +45,8 @@ class EventLog(Protocol):
 
 
 class WorkQueue(Protocol):
-    transactional: bool
-    """The queue lives in the store's database: what records an execution puts it in the queue in one transaction."""
+    in_store: bool
+    """The queue is in the store's database: what records an execution puts it in the queue in one transaction."""
 
     async def put(self, items: Sequence[WorkItem]) -> None:
         """Return once the queue would survive losing us. Putting an item twice is allowed; it is taken once."""
@@ -51,7 +56,7 @@ class WorkQueue(Protocol):
 
     def channels(self, service_ids: Iterable[str]) -> Sequence[str]:
         """What such a transaction may notify instead, where its commit does not wait for the disk. None for a queue
-        that is not `transactional`."""
+        that is not `in_store`."""
 
     async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
         """Wait for work; return at least one item and at most `limit`, leased to the session."""
@@ -69,6 +74,9 @@ class ReportBatch(Protocol):
 
 
 class Reports(Protocol):
+    in_store: bool
+    """The reports are in the store's database: acknowledging them cannot outlive what was settled before."""
+
     async def send(self, reports: Sequence[Report]) -> None:
         """Return once the reports would survive losing us. Those of one execution arrive in the order sent."""
 

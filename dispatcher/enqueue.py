@@ -12,14 +12,13 @@ from backbone.ports import WorkQueue
 from backbone.store import executions
 from backbone.store.database import Database
 from backbone.store.queries import sql
-from backbone.store.wakeups import LOOK_ANYWAY, Wakeups
+from backbone.store.wakeups import LOOK_ANYWAY, PENDING, Wakeups
 
-CHANNEL = "pending"
 BATCH = 500
 
 
 async def run(database: Database, work_queue: WorkQueue, wakeups: Wakeups) -> None:
-    signal = wakeups.watch(CHANNEL)
+    signal = wakeups.watch(PENDING)
     async with database.lane() as connection:
         while True:
             signal.clear()
@@ -28,8 +27,8 @@ async def run(database: Database, work_queue: WorkQueue, wakeups: Wakeups) -> No
                 next_due = await connection.fetchval(sql("work/next due"))
                 await wakeups.wait(signal, min(max(next_due or LOOK_ANYWAY, 0.001), LOOK_ANYWAY))
                 continue
-            if not work_queue.transactional:
+            if not work_queue.in_store:
                 await work_queue.put(items)
-            await executions.confirm(connection, items, queue_too=work_queue.transactional)
+            await executions.confirm(connection, items, queue_too=work_queue.in_store)
             work_queue.announce({item.service_id for item in items})
             metrics.executions_enqueued.inc(len(items))

@@ -21,8 +21,8 @@ from backbone.model.executions import Settlement
 from backbone.model.states import ExecutionStatus
 from backbone.store.database import Database
 from backbone.store.queries import sql
-from backbone.store.wakeups import Wakeups
-from dispatcher import enqueue, retry, settle
+from backbone.store.wakeups import PENDING, Wakeups
+from dispatcher import retry, settle
 
 BATCH = 1000
 LOST = "the agent that ran this attempt was lost"
@@ -88,7 +88,7 @@ async def run(database: Database, wakeups: Wakeups, lease: timedelta) -> None:
             seen = {(one.execution_id, one.attempt) for one in expired}
             if certain:
                 await act(connection, decide(certain, datetime.now(UTC)))
-                wakeups.wake([enqueue.CHANNEL])
+                wakeups.wake([PENDING])
             await connection.execute(sql("work/forget sessions"), lease * 10)
 
 

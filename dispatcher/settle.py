@@ -26,8 +26,8 @@ from backbone.ports import Reports
 from backbone.store import executions
 from backbone.store.database import Database
 from backbone.store.queries import sql
-from backbone.store.wakeups import Wakeups
-from dispatcher import enqueue, retry
+from backbone.store.wakeups import PENDING, Wakeups
+from dispatcher import retry
 from dispatcher.retry import RetryPolicy
 
 PAUSE = 0.04  # seconds between two batches: outcomes are waited for by people, not by the next stage
@@ -179,8 +179,11 @@ async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[
 
 
 async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: RetryPolicy) -> None:
-    # Not durable: what a crash undoes is settled again from the reports, which stay until they are acknowledged.
-    async with database.lane(durable=False, hashes=True) as connection, aclosing(reports.receive(BATCH)) as batches:
+    # What a crash undoes is settled again from the reports, whose going is undone too: if they are in this database.
+    async with (
+        database.lane(durable=not reports.in_store, hashes=True) as connection,
+        aclosing(reports.receive(BATCH)) as batches,
+    ):
         async for batch in batches:
             outcome = decide(batch.reports, policy, datetime.now(UTC), random.random)
             moved = await write(connection, outcome)
@@ -189,7 +192,7 @@ async def run(database: Database, reports: Reports, wakeups: Wakeups, policy: Re
             await batch.acknowledge()
             _count(outcome, moved)
             if any(settlement.due is not None for settlement in outcome.settlements.values()):
-                wakeups.wake([enqueue.CHANNEL])
+                wakeups.wake([PENDING])
             await asyncio.sleep(PAUSE)
 
 

@@ -9,12 +9,11 @@ import orjson
 from backbone.kit import metrics
 from backbone.model.errors import Invalid, InvalidDefinition, NotFound
 from backbone.store import definitions, executions_asked, executions_read, finding
+from backbone.store.wakeups import PENDING
 from gateway import execution_documents, shapes
 from gateway.operations import PREFIX, Call, Operation, Parameter
 from gateway.parts import CREATOR
 
-PENDING_CHANNEL = "pending"
-"""Woken when something waits to be put in its queue."""
 TERMINATE_CHANNEL = "terminate"
 
 _MOST_LINES = 10_000
@@ -32,13 +31,13 @@ async def make(call: Call) -> Any:
         _text(asked.function_name or "run", "functionName"),
         None if asked.input is None else orjson.dumps(asked.input),
         CREATOR,
-        queue_too=queue.transactional,
+        queue_too=queue.in_store,
     )
     metrics.executions_created.inc()
-    if queue.transactional:
+    if queue.in_store:
         queue.announce([service.id])
     else:
-        call.parts.wakeups.wake([PENDING_CHANNEL])
+        call.parts.wakeups.wake([PENDING])
     return await _document(call, str(execution_id))
 
 
@@ -49,7 +48,7 @@ async def show(call: Call) -> Any:
 async def rerun(call: Call) -> Any:
     execution_id = call.uuid("execution")
     await executions_asked.rerun(call.parts.database.pool, execution_id)
-    call.parts.wakeups.wake([PENDING_CHANNEL])
+    call.parts.wakeups.wake([PENDING])
     return await _document(call, str(execution_id))
 
 

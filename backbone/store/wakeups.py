@@ -18,6 +18,9 @@ from backbone.store.database import Database
 
 LOOK_ANYWAY = 1.0  # seconds
 
+PENDING = "pending"
+"""The channel of executions that wait to be put in their queue."""
+
 log = logging.getLogger(__name__)
 
 

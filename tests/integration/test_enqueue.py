@@ -16,6 +16,7 @@ from backbone.drivers.work_queue.postgres import PostgresWorkQueue
 from backbone.model import ids
 from backbone.model.messages import WorkItem
 from backbone.ports import WorkQueue
+from backbone.store.wakeups import PENDING
 from dispatcher import enqueue
 from tests.support.running import Running, running
 
@@ -23,7 +24,7 @@ from tests.support.running import Running, running
 class Elsewhere(PostgresWorkQueue):
     """A queue that confirms what it was given, as one in another server does."""
 
-    transactional = False
+    in_store = False
 
 
 @pytest.fixture
@@ -118,13 +119,13 @@ async def test_who_is_told_does_not_wait_for_the_next_look(here: Running, queue:
     clock = asyncio.get_running_loop().time
     async with enqueueing(here, queue):
         await created(here, [timedelta()])
-        here.parts.wakeups.wake([enqueue.CHANNEL])
+        here.parts.wakeups.wake([PENDING])
         await until_queued(here, 1)
         took = []
         for count in range(2, 7):
             await created(here, [timedelta()])
             began = clock()
-            here.parts.wakeups.wake([enqueue.CHANNEL])
+            here.parts.wakeups.wake([PENDING])
             await until_queued(here, count)
             took.append(clock() - began)
     assert sorted(took)[2] < 0.1

@@ -33,6 +33,8 @@ class _Position:
 
 
 class PostgresEventLog:
+    in_store = True
+
     def __init__(self, database: Database, wakeups: Wakeups, reader: str = "engine") -> None:
         self._database = database
         self._wakeups = wakeups

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 
 class PostgresReports:
+    in_store = True
+
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
         self._database = database
         self._wakeups = wakeups

@@ -15,7 +15,7 @@ from backbone.store.wakeups import Wakeups
 
 
 class PostgresWorkQueue:
-    transactional = True
+    in_store = True
 
     def __init__(self, database: Database, wakeups: Wakeups) -> None:
         self._database = database
