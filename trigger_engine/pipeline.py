@@ -38,7 +38,7 @@ class Pipeline:
             connection,
             admitted,
             stopped,
-            queue_too=self.work_queue.transactional,
+            queue_too=self.work_queue.in_store,
             notify=self.work_queue.channels({new.service_id for new in admitted}),
         )
         await batch.commit()
