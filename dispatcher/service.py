@@ -12,7 +12,7 @@ from backbone.kit.loops import Health, keep
 from backbone.ports import Reports, WorkQueue
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
-from dispatcher import enqueue, leader, prune, rescue, settle
+from dispatcher import enqueue, leader, prune, republish, rescue, settle
 from dispatcher.retry import RetryPolicy
 
 
@@ -20,6 +20,8 @@ from dispatcher.retry import RetryPolicy
 class DispatcherSettings:
     lease: timedelta
     retention: timedelta
+    queue_limit: int = enqueue.QUEUE_LIMIT
+    republish_after: timedelta = republish.AFTER
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
@@ -35,7 +37,11 @@ async def run(
 
     async def lead() -> None:
         async with asyncio.TaskGroup() as periodic:
-            periodic.create_task(keep("enqueue", partial(enqueue.run, database, work_queue, wakeups), health))
+            enqueueing = partial(enqueue.run, database, work_queue, wakeups, settings.queue_limit)
+            periodic.create_task(keep("enqueue", enqueueing, health))
+            if not work_queue.in_store:
+                republishing = partial(republish.run, database, work_queue, wakeups, settings.republish_after)
+                periodic.create_task(keep("republish", republishing, health))
             periodic.create_task(keep("rescue", partial(rescue.run, database, wakeups, settings.lease), health))
             periodic.create_task(keep("prune", partial(prune.run, database, settings.retention), health))
             periodic.create_task(keep("measure", partial(prune.measure, database, work_queue), health))

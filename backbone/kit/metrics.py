@@ -22,6 +22,9 @@ executions_created = Counter("trigger_engine_executions_created", "Executions th
 executions_enqueued = Counter(
     "trigger_engine_executions_enqueued", "Executions the dispatcher put in a queue, retries too."
 )
+executions_republished = Counter(
+    "trigger_engine_executions_republished", "Executions that a queue lost and the dispatcher published again."
+)
 executions_taken = Counter("trigger_engine_executions_taken", "Executions that an agent took.")
 executions_finished = Counter("trigger_engine_executions_finished", "Attempts that an agent ended.", ["status"])
 executions_settled = Counter("trigger_engine_executions_settled", "Executions that came to a status.", ["status"])

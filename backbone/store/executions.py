@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -153,9 +153,19 @@ def chain(execution_id: UUID, trigger_id: str | None, event_id: str | None, came
     return causation.encode(earlier.followed_by(Link(event_id, trigger_id, str(execution_id))))
 
 
-async def due(connection: asyncpg.Connection, limit: int) -> list[WorkItem]:
-    """What is recorded and waits to be put in the queue, and whose time has come."""
-    return [work_item(row) for row in await connection.fetch(sql("work/due"), limit)]
+async def due(connection: asyncpg.Connection, rooms: Mapping[str, int]) -> list[WorkItem]:
+    """What is recorded and waits to be put in the queue, and whose time has come: so many of each service."""
+    return [work_item(row) for row in await connection.fetch(sql("work/due"), list(rooms), list(rooms.values()))]
+
+
+async def grant(
+    connection: asyncpg.Connection, session: UUID, asked: Sequence[tuple[UUID, int]]
+) -> list[tuple[UUID, int]]:
+    """Lease to the session what of these (execution, attempt) can be started and nobody else has; return it."""
+    rows = await connection.fetch(
+        sql("work/grant"), [execution_id for execution_id, _ in asked], [attempt for _, attempt in asked], session
+    )
+    return [(row["execution_id"], row["attempt"]) for row in rows]
 
 
 async def confirm(connection: asyncpg.Connection, items: Sequence[WorkItem], *, queue_too: bool) -> None:

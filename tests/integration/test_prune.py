@@ -168,7 +168,9 @@ async def test_what_waited_to_be_queued_for_an_execution_that_is_gone_is_forgott
 ) -> None:
     await make_old_days(connection)
     await put_execution(connection, OLD, "success")
-    await connection.execute("INSERT INTO pending (execution_id, attempt, due) SELECT id, 2, now() FROM execution")
+    await connection.execute(
+        "INSERT INTO pending (execution_id, attempt, service_id, due) SELECT id, 2, service_id, now() FROM execution"
+    )
     await partitions.drop_before(connection, OLDEST_KEPT)
     assert await connection.fetchval("SELECT count(*) FROM pending") == 0
 

@@ -65,7 +65,7 @@ class Chaos:
         await self._connection.fetch(sql("work/take"), self._here.service.id, uuid4(), self._chance.randint(1, 10))
 
     async def _enqueue(self) -> None:
-        items = await executions.due(self._connection, self._chance.randint(1, 10))
+        items = await executions.due(self._connection, {self._here.service.id: self._chance.randint(1, 10)})
         await executions.confirm(self._connection, items, queue_too=True)
 
     async def _rescue(self) -> None:

@@ -37,8 +37,8 @@ queued AS (
     WHERE $16
 ),
 waiting AS (
-    INSERT INTO pending (execution_id, attempt, due)
-    SELECT id, attempt, now()
+    INSERT INTO pending (execution_id, attempt, service_id, due)
+    SELECT id, attempt, service_id, now()
     FROM recorded
     WHERE NOT $16
 )
@@ -76,16 +76,16 @@ moved AS (
       AND execution.id = told.id
       AND execution.attempt = told.attempt
       AND execution.status IN ('created', 'queued', 'in-progress')
-    RETURNING execution.id, told.attempt, told.next_attempt, told.status, told.started_at, told.ended_at,
-              told.ended_as, told.percent, told.message, told.due
+    RETURNING execution.id, execution.service_id, told.attempt, told.next_attempt, told.status, told.started_at,
+              told.ended_at, told.ended_as, told.percent, told.message, told.due
 ),
 released AS (
     DELETE FROM lease
     WHERE execution_id = ANY (ARRAY (SELECT id FROM moved WHERE status <> 'in-progress'))
 ),
 waiting AS (
-    INSERT INTO pending (execution_id, attempt, due)
-    SELECT id, next_attempt, due
+    INSERT INTO pending (execution_id, attempt, service_id, due)
+    SELECT id, next_attempt, service_id, due
     FROM moved
     WHERE due IS NOT NULL
     ON CONFLICT (execution_id, attempt) DO NOTHING
@@ -134,8 +134,8 @@ queued AS (
     FROM recorded
     WHERE $8
 )
-INSERT INTO pending (execution_id, attempt, due)
-SELECT id, attempt, now()
+INSERT INTO pending (execution_id, attempt, service_id, due)
+SELECT id, attempt, service_id, now()
 FROM recorded
 WHERE NOT $8
 
@@ -156,7 +156,7 @@ WITH again AS (
         traceback = NULL
     WHERE id = $1
       AND status >= 'success'
-    RETURNING id, attempt
+    RETURNING id, service_id, attempt
 ),
 released AS (
     -- An agent may still be at the attempt that a person ended; its lease would keep the next one from being taken.
@@ -164,8 +164,8 @@ released AS (
     USING again
     WHERE lease.execution_id = again.id
 )
-INSERT INTO pending (execution_id, attempt, due)
-SELECT id, attempt, now()
+INSERT INTO pending (execution_id, attempt, service_id, due)
+SELECT id, attempt, service_id, now()
 FROM again
 RETURNING execution_id
 

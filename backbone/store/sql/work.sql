@@ -58,17 +58,76 @@ SELECT service_id, count(*) AS items
 FROM queue
 GROUP BY service_id
 
+-- name: waiting
+-- The services of which something waits to be put in the queue, and in how many seconds the first of it is due.
+WITH RECURSIVE first AS (
+    (
+        SELECT service_id, due
+        FROM pending
+        WHERE published_at IS NULL
+        ORDER BY service_id, due
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT next.service_id, next.due
+    FROM first
+    CROSS JOIN LATERAL (
+        SELECT service_id, due
+        FROM pending
+        WHERE published_at IS NULL
+          AND pending.service_id > first.service_id
+        ORDER BY service_id, due
+        LIMIT 1
+    ) AS next
+)
+SELECT service_id, extract(epoch FROM due - now())::float8 AS due_in
+FROM first
+
+-- name: published
+-- What a queue elsewhere has, as far as we know, and how much of it for longer than $1.
+WITH RECURSIVE first AS (
+    (
+        SELECT service_id
+        FROM pending
+        WHERE published_at IS NOT NULL
+        ORDER BY service_id
+        LIMIT 1
+    )
+    UNION ALL
+    SELECT next.service_id
+    FROM first
+    CROSS JOIN LATERAL (
+        SELECT service_id
+        FROM pending
+        WHERE published_at IS NOT NULL
+          AND pending.service_id > first.service_id
+        ORDER BY service_id
+        LIMIT 1
+    ) AS next
+)
+SELECT first.service_id, counted.items, counted.overdue
+FROM first
+CROSS JOIN LATERAL (
+    SELECT count(*) AS items, count(*) FILTER (WHERE published_at < now() - $1::interval) AS overdue
+    FROM pending
+    WHERE pending.service_id = first.service_id
+      AND published_at IS NOT NULL
+) AS counted
+
 -- name: due
--- What is to be put in the queue now, oldest first; it stays until it is confirmed.
+-- What is to be put in the queue now, so many of each service and the oldest first; it stays until it is confirmed.
 SELECT pending.execution_id, pending.attempt, execution.max_attempts, execution.service_id, execution.project_id,
        execution.function_name, execution.created_at, execution.input, execution.trigger_id, execution.event_id, execution.resource,
        execution.action, execution.came_by, event.entity, event.occurred, event.actor
-FROM (
-    SELECT execution_id, attempt, due
+FROM unnest($1::text[], $2::integer[]) AS room (service_id, items)
+CROSS JOIN LATERAL (
+    SELECT execution_id, attempt
     FROM pending
-    WHERE due <= now()
+    WHERE pending.service_id = room.service_id
+      AND published_at IS NULL
+      AND due <= now()
     ORDER BY due
-    LIMIT $1
+    LIMIT room.items
 ) AS pending
 CROSS JOIN LATERAL (
     SELECT *
@@ -84,19 +143,16 @@ LEFT JOIN LATERAL (
       AND event.day = execution.event_day
     OFFSET 0
 ) AS event ON true
-ORDER BY pending.due
-
--- name: next due
-SELECT extract(epoch FROM min(due) - now())::float8
-FROM pending
 
 -- name: confirm
--- The queue has them: say so, and forget that they were to be put there.
+-- The queue elsewhere has them. They stay among the pending until an agent has them too: no broker holds the only copy.
 WITH put AS (
-    DELETE FROM pending
-    USING unnest($1::uuid[], $2::smallint[]) AS done (execution_id, attempt)
+    UPDATE pending
+    SET published_at = now()
+    FROM unnest($1::uuid[], $2::smallint[]) AS done (execution_id, attempt)
     WHERE pending.execution_id = done.execution_id
       AND pending.attempt = done.attempt
+      AND pending.published_at IS NULL
     RETURNING pending.execution_id, pending.attempt
 )
 UPDATE execution
@@ -105,6 +161,63 @@ FROM put
 WHERE execution.id = put.execution_id
   AND execution.attempt = put.attempt
   AND execution.status = 'created'
+
+-- name: publish again
+-- The $2 oldest of a service that were published longer than $3 ago.
+UPDATE pending
+SET published_at = NULL, due = now()
+WHERE (execution_id, attempt) IN (
+    SELECT execution_id, attempt
+    FROM pending
+    WHERE service_id = $1
+      AND published_at < now() - $3::interval
+    ORDER BY published_at
+    LIMIT $2
+)
+  AND published_at IS NOT NULL
+RETURNING execution_id
+
+-- name: grant
+-- An agent that reaches no database asks for what the queue gave it. Granted is what can be started and nobody else
+-- has, and again what this session was granted and has not begun: it may not have heard the answer.
+WITH asked AS (
+    SELECT DISTINCT execution_id, attempt
+    FROM unnest($1::uuid[], $2::smallint[]) AS asked (execution_id, attempt)
+),
+startable AS (
+    SELECT execution.id, execution.attempt
+    FROM asked
+    CROSS JOIN LATERAL (
+        SELECT id, attempt
+        FROM execution
+        WHERE execution.id = asked.execution_id
+          AND execution.attempt = asked.attempt
+          AND execution.status IN ('created', 'queued')
+        OFFSET 0
+    ) AS execution
+),
+leased AS (
+    INSERT INTO lease (execution_id, attempt, session_id)
+    SELECT id, attempt, $3
+    FROM startable
+    ORDER BY id
+    ON CONFLICT (execution_id) DO UPDATE
+    SET session_id = excluded.session_id
+    WHERE lease.session_id = excluded.session_id
+      AND lease.attempt = excluded.attempt
+    RETURNING execution_id, attempt
+),
+-- Somebody has it now, or nobody can start it any more.
+forgotten AS (
+    DELETE FROM pending
+    USING asked
+    WHERE pending.execution_id = asked.execution_id
+      AND pending.attempt = asked.attempt
+      AND (asked.execution_id IN (SELECT execution_id FROM leased)
+           OR asked.execution_id NOT IN (SELECT id FROM startable))
+)
+SELECT execution_id, attempt
+FROM leased
 
 -- name: put and confirm
 -- The queue is in this database: both in one transaction.
@@ -195,7 +308,7 @@ WITH moved AS (
       AND execution.id = lost.execution_id
       AND execution.attempt = lost.attempt
       AND execution.status IN ('created', 'queued')
-    RETURNING execution.id, execution.attempt
+    RETURNING execution.id, execution.service_id, execution.attempt
 ),
 freed AS (
     DELETE FROM lease
@@ -203,8 +316,8 @@ freed AS (
     WHERE lease.execution_id = moved.id
       AND lease.attempt = moved.attempt
 )
-INSERT INTO pending (execution_id, attempt, due)
-SELECT id, attempt, now()
+INSERT INTO pending (execution_id, attempt, service_id, due)
+SELECT id, attempt, service_id, now()
 FROM moved
 ON CONFLICT (execution_id, attempt) DO NOTHING
 
