@@ -17,14 +17,17 @@ import asyncpg
 
 from backbone.kit import metrics
 from backbone.model.events import RecordedEvent
-from backbone.ports import EventBatch, WorkQueue
+from backbone.ports import EventBatch, EventLog, WorkQueue
+from backbone.store.wakeups import PENDING, Wakeups
 from trigger_engine import guard, ingest, record
 from trigger_engine.match import Index
 
 
 @dataclass
 class Pipeline:
+    event_log: EventLog
     work_queue: WorkQueue
+    wakeups: Wakeups
     limits: guard.Limits = field(default_factory=guard.Limits)
     index: Index = field(default_factory=Index)
     """Changed between two batches by whoever follows the triggers."""
@@ -32,15 +35,17 @@ class Pipeline:
     async def carry(self, batch: EventBatch, connection: asyncpg.Connection) -> None:
         """Carry one batch from the log to the queue. Raises when the store does; the batch comes again then."""
         matches, unreadable = self.index.match(batch.records)
+        if not self.event_log.in_store:
+            matches = await ingest.keep(connection, matches)
         admitted, stopped = guard.judge(matches, self.limits)
         await ingest.set_aside(connection, [*batch.rejects, *unreadable])
-        services, incidents = await record.record(
-            connection,
-            admitted,
-            stopped,
-            queue_too=self.work_queue.in_store,
-            notify=self.work_queue.channels({new.service_id for new in admitted}),
-        )
+        in_store = self.work_queue.in_store
+        channels = self.work_queue.channels({new.service_id for new in admitted}) if in_store else [PENDING]
+        # A commit that waits for the disk must not notify: all others would wait behind its lock.
+        with_commit = channels if self.event_log.in_store and admitted else []
+        services, incidents = await record.record(connection, admitted, stopped, queue_too=in_store, notify=with_commit)
+        if services and not with_commit:
+            self.wakeups.wake(channels)
         await batch.commit()
         metrics.events_read.inc(len(batch.records) + len(batch.rejects))
         metrics.matches.inc(len(admitted) + len(stopped))

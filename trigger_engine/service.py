@@ -28,19 +28,21 @@ async def run(
     limits: guard.Limits,
 ) -> None:
     """Until cancelled."""
-    pipeline = Pipeline(work_queue, limits)
+    pipeline = Pipeline(event_log, work_queue, wakeups, limits)
     triggers = LiveTriggers(pipeline.index)
     async with database.lane(durable=False) as connection:
         # Not one event before the triggers are known: it would be taken to match none of them.
         await triggers.load(connection, health)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(keep(LOOP, partial(triggers.follow, database, wakeups), health))
-        tasks.create_task(keep("match", partial(_carry, pipeline, database, event_log), health))
+        tasks.create_task(keep("match", partial(_carry, pipeline, database), health))
 
 
-async def _carry(pipeline: Pipeline, database: Database, event_log: EventLog) -> None:
-    # Closed here and now, whatever ends it: the next reader waits until this one has let go of the log.
-    async with database.lane(durable=False) as connection, aclosing(event_log.read(BATCH)) as batches:
+async def _carry(pipeline: Pipeline, database: Database) -> None:
+    log = pipeline.event_log
+    # A position elsewhere survives a crash of the database, so what it stands for must survive it too. The log is let
+    # go of here and now, whatever ends us: the next reader waits for it.
+    async with database.lane(durable=not log.in_store) as connection, aclosing(log.read(BATCH)) as batches:
         async for batch in batches:
             await pipeline.carry(batch, connection)
             if len(batch.records) < BATCH:

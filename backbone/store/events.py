@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
 
 from backbone.model import causation
 from backbone.model.events import Event, RecordedEvent
+from backbone.store import partitions
 from backbone.store.columns import Kinds, sparse
 from backbone.store.queries import sql
 
@@ -29,6 +31,41 @@ async def append(connection: asyncpg.Connection, events: Sequence[Event]) -> Non
         sparse([event.previous for event in events]),
         *kinds.columns(),
     )
+
+
+async def keep(connection: asyncpg.Connection, recorded: Sequence[RecordedEvent]) -> list[datetime]:
+    """Keep events of a log that is not in the store; return when each was received first, in the order given: an id
+    that its project has already is the event that came then."""
+    if not recorded:
+        return []
+    kinds = Kinds()
+    events = [one.event for one in recorded]
+    numbers = [kinds.number(event.project_id, event.resource, event.action, event.actor) for event in events]
+    columns = [
+        [event.id for event in events],
+        numbers,
+        [event.entity_id for event in events],
+        [one.received.timestamp() for one in recorded],
+        [event.time.timestamp() for event in events],
+        sparse([None if event.causation is None else causation.encode(event.causation) for event in events]),
+        [event.entity for event in events],
+        sparse([event.previous for event in events]),
+        *kinds.columns(),
+    ]
+    try:
+        await connection.execute(sql("event/keep"), *columns)
+    except asyncpg.CheckViolationError:  # of a day that has no partition: a log elsewhere may reach further back
+        for day in {one.received.date() for one in recorded}:
+            await partitions.ensure(connection, day)
+        await connection.execute(sql("event/keep"), *columns)
+    rows = await connection.fetch(
+        sql("event/kept"),
+        list(range(len(events))),
+        [event.id for event in events],
+        [event.project_id for event in events],
+    )
+    received = {row["number"]: row["received"] for row in rows}
+    return [received[number] for number in range(len(events))]
 
 
 async def get(

@@ -16,6 +16,36 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT (id, project_id, day) DO NOTHING
 
+-- name: keep
+-- Events of a log that is elsewhere, with the time it received them. The first time an id was kept is the one that
+-- counts: ids and partitions go by it, so that an event that comes twice makes nothing twice.
+INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous)
+SELECT (to_timestamp(u.received) AT TIME ZONE 'UTC')::date, ($9::uuid[])[u.kind], u.id, to_timestamp(u.received),
+       ($10::text[])[u.kind], ($11::text[])[u.kind], u.entity_id, to_timestamp(u.occurred), ($12::text[])[u.kind],
+       u.causation, u.entity, u.previous
+FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::float8[], $6::bytea[], $7::bytea[], $8::bytea[])
+     AS u (id, kind, entity_id, received, occurred, causation, entity, previous)
+WHERE NOT EXISTS (
+    SELECT
+    FROM event AS earlier
+    WHERE earlier.id = u.id
+      AND earlier.project_id = ($9::uuid[])[u.kind]
+)
+ON CONFLICT (id, project_id, day) DO NOTHING
+
+-- name: kept
+-- When each was first received.
+SELECT asked.number, event.received
+FROM unnest($1::integer[], $2::text[], $3::uuid[]) AS asked (number, id, project_id)
+CROSS JOIN LATERAL (
+    SELECT received
+    FROM event
+    WHERE event.id = asked.id
+      AND event.project_id = asked.project_id
+    ORDER BY day
+    LIMIT 1
+) AS event
+
 -- name: read
 -- Below the horizon nothing can appear any more: no transaction that is still open has a smaller xid.
 SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous
