@@ -39,10 +39,9 @@ async def load(gateway: str, token: str | None, service_id: str, cache: Path) ->
     """Raises Unavailable when the gateway does not answer as it should, InvalidDefinition when the code is unusable."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with httpx.AsyncClient(base_url=f"{gateway}/api/v1", headers=headers, timeout=30, trust_env=False) as client:
-        service = await _get(client, f"/services/{service_id}")
-        revision = str(service["packageRevision"]).rpartition(".")[2]
-        package = await _get(client, f"/packages/{service['packageId']}?revision={revision}")
-        folder = await _unpacked(client, package["codebase"]["itemId"], cache)
+        deployment = (await _ask(client, f"/agents/{service_id}")).json()
+        service, package = deployment["service"], deployment["package"]
+        folder = await _unpacked(client, service_id, package["codebase"]["itemId"], cache)
     module = _module(package, service["moduleName"])
     runtime = msgspec.convert(service["runtime"], Runtime)
     return Loaded(
@@ -64,12 +63,6 @@ async def load(gateway: str, token: str | None, service_id: str, cache: Path) ->
             environment=_environment(),
         ),
     )
-
-
-async def _get(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    response = await _ask(client, path)
-    document: dict[str, Any] = response.json()
-    return document
 
 
 async def _ask(client: httpx.AsyncClient, path: str) -> httpx.Response:
@@ -97,11 +90,11 @@ def _environment() -> dict[str, str]:
     }
 
 
-async def _unpacked(client: httpx.AsyncClient, codebase_id: str, cache: Path) -> Path:
+async def _unpacked(client: httpx.AsyncClient, service_id: str, codebase_id: str, cache: Path) -> Path:
     """The folder of the code; unpacked once a machine, and never half."""
     folder = cache / codebase_id
     if not await asyncio.to_thread(folder.exists):
-        archive = (await _ask(client, f"/codebases/{codebase_id}")).content
+        archive = (await _ask(client, f"/agents/{service_id}/codebases/{codebase_id}")).content
         await asyncio.to_thread(_install, archive, folder)
     return await asyncio.to_thread(_root, folder)
 

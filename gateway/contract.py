@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from gateway import (
+    agents,
     dead_letters,
     events,
     executions,
@@ -38,6 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *projects.OPERATIONS,
     *packages.OPERATIONS,
     *services.OPERATIONS,
+    *agents.OPERATIONS,
     *triggers.OPERATIONS,
     *executions.OPERATIONS,
     *query.OPERATIONS,

@@ -139,6 +139,20 @@ SELECT id, attempt, service_id, now()
 FROM recorded
 WHERE NOT $8
 
+-- name: input of
+SELECT execution.input, event.entity
+FROM execution
+LEFT JOIN LATERAL (
+    SELECT entity
+    FROM event
+    WHERE event.id = execution.event_id
+      AND event.project_id = execution.project_id
+      AND event.day = execution.event_day
+    OFFSET 0
+) AS event ON true
+WHERE execution.id = $1
+  AND execution.service_id = $2
+
 -- name: rerun
 -- The same id goes round again; its log stays. Only what has ended may.
 WITH again AS (

@@ -1,0 +1,39 @@
+"""What an agent shows at the gateway: a token that opens what its own service needs, and nothing else.
+
+It is made from the gateway's own token and stands in no table, so whoever starts agents can make it:
+
+    agent.SERVICE_ID.MAC    reads below /agents/SERVICE_ID
+    agents.MAC              reads below /agents: for a host that runs the agents of every service
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from gateway.operations import PREFIX
+
+AGENTS = f"{PREFIX}/agents"
+
+
+def of_service(gateway_token: str, service_id: str) -> str:
+    return _signed(gateway_token, f"agent.{service_id}")
+
+
+def of_host(gateway_token: str) -> str:
+    return _signed(gateway_token, "agents")
+
+
+def opens(token: str, gateway_token: str, path: str) -> bool:
+    """Whether a GET of the path is answered to who shows the token."""
+    name, _, _ = token.rpartition(".")
+    if not name or not hmac.compare_digest(token.encode(), _signed(gateway_token, name).encode()):
+        return False
+    kind, _, service_id = name.partition(".")
+    below = AGENTS if kind == "agents" else f"{AGENTS}/{service_id}"
+    return path == below or path.startswith(f"{below}/")
+
+
+def _signed(gateway_token: str, name: str) -> str:
+    mac = hmac.new(gateway_token.encode(), name.encode(), hashlib.sha256).hexdigest()
+    return f"{name}.{mac[:40]}"
