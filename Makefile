@@ -49,7 +49,7 @@ clean: ## everything that was installed or made here
 
 .venv/dev.done: pyproject.toml constraints.txt | .venv/bin/pip
 	@echo "installing into .venv ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev,cluster]'
 	@touch $@ .venv/demo.done
 
 .venv/bench.done: .venv/dev.done benchmarks/requirements.txt
