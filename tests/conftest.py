@@ -6,12 +6,14 @@ import asyncio
 import inspect
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from tests.support import postgres
+from tests.support import kafka, postgres, rabbitmq, servers
 
 # A shell that runs the tests in the background has Ctrl-C ignored, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -39,6 +41,69 @@ async def database(migrated_template: postgres.Template) -> AsyncIterator[str]:
     """The address of an empty, migrated database that no other test sees."""
     async with postgres.database_of_one_test(migrated_template) as address:
         yield address
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[rabbitmq.Broker]:
+    """A server with the right to create virtual hosts."""
+    with skipped_where_missing():
+        async with rabbitmq.broker_of_the_run(tmp_path_factory.mktemp("rabbitmq")) as broker:
+            yield broker
+
+
+@pytest_asyncio.fixture
+async def vhost(rabbitmq_server: rabbitmq.Broker) -> AsyncIterator[str]:
+    """The amqp:// address of a virtual host that no other test sees."""
+    async with rabbitmq.vhost_of_one_test(rabbitmq_server) as name:
+        yield rabbitmq_server.url(name)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[kafka.Broker]:
+    with skipped_where_missing():
+        async with kafka.broker_of_the_run(tmp_path_factory.mktemp("kafka")) as broker:
+            yield broker
+
+
+@pytest_asyncio.fixture
+async def topic_prefix(kafka_server: kafka.Broker) -> AsyncIterator[str]:
+    """What the names of a test's topics begin with; they go with the test."""
+    async with kafka.topics_of_one_test(kafka_server) as prefix:
+        yield prefix
+
+
+@pytest.fixture
+async def mortal_rabbitmq(tmp_path: Path) -> AsyncIterator[rabbitmq.RabbitMQServer]:
+    """A running server for one test to kill, stop and start again."""
+    with skipped_where_missing():
+        server = rabbitmq.RabbitMQServer(tmp_path / "rabbitmq")
+    try:
+        await server.start()
+        yield server
+    finally:
+        server.end()
+
+
+@pytest.fixture
+async def mortal_kafka(tmp_path: Path) -> AsyncIterator[kafka.KafkaServer]:
+    """A running server for one test to kill, stop and start again."""
+    with skipped_where_missing():
+        server = kafka.KafkaServer(tmp_path / "kafka")
+    try:
+        await server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def skipped_where_missing() -> Iterator[None]:
+    """For a person, that is. On CI a server that is missing is a failure."""
+    try:
+        yield
+    except servers.Missing as missing:
+        outcome = pytest.fail if os.environ.get("CI") else pytest.skip
+        outcome(str(missing))
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,26 @@
+"""A process that owns a RabbitMQ and a Kafka server until it is killed.
+
+    python -m tests.support.server_owner FOLDER
+
+Writes the servers' process ids on a line once they answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.support.kafka import KafkaServer
+from tests.support.rabbitmq import RabbitMQServer
+
+
+async def main(folder: Path) -> None:
+    rabbitmq, kafka = RabbitMQServer(folder / "rabbitmq"), KafkaServer(folder / "kafka")
+    await asyncio.gather(rabbitmq.start(), kafka.start())
+    print(*rabbitmq.pids, *kafka.pids, flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
