@@ -20,9 +20,11 @@ class GatewaySettings:
     make_projects: bool = True  #: a project that is named and unknown is made
 
     def check(self) -> None:
-        """Raises Invalid when the door would stand open to strangers."""
+        """Raises Invalid when the door cannot be opened, or would stand open to strangers."""
         if self.token is None and not _is_loopback(self.host):
             raise Invalid("token", f"is missing: {self.host} can be reached from other machines, so callers need one")
+        if self.port > 65_535:
+            raise Invalid("port", f"{self.port} is not a port; expected 0 to 65535")
         if self.token == "":
             raise Invalid("token", "is empty")
 

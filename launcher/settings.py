@@ -1,28 +1,78 @@
-"""Settings: each has a name, a unit, a default and a reason; each is read from `TRIGGER_ENGINE_<NAME>`.
+"""Settings: each has a name, a unit, a default and a reason.
 
-docs/settings.md is compared with this file by a test.
+Each is read from `TRIGGER_ENGINE_<NAME>` or from the settings file (`launcher/reading_settings.py`). What is secret is
+not shown: `repr=False`. docs/settings.md is compared with this file by a test.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 from backbone.model.errors import Invalid
+from launcher import reading_settings
 
 PREFIX = "TRIGGER_ENGINE_"
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WHAT_IS_MISSING = {"database": ": where is PostgreSQL? (trigger-engine up starts one)"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    database: str = field(repr=False)
+    database: str = field(default="", repr=False)
     """Where PostgreSQL is: `postgresql://…`. `trigger-engine up` starts one of its own and sets this for its parts."""
+
+    kafka: str = ""
+    """Kafka's bootstrap servers, `host:port,host:port`. Empty: events are kept in PostgreSQL."""
+
+    kafka_topic: str = "trigger-engine.events"
+    """The topic that events are read from."""
+
+    kafka_group: str = "trigger-engine"
+    """The consumer group of the engines; they share the topic's partitions."""
+
+    kafka_partitions: int = 12
+    """How many partitions the topic is made with. Twelve are shared out evenly among 1, 2, 3, 4, 6 or 12 engines."""
+
+    kafka_instance_id: str = ""
+    """Static membership: an engine that comes back under the same id within the session gets its partitions back
+    without a rebalance. Each engine needs one of its own. Empty: none."""
+
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    """Whether the connection is encrypted (`ssl`), and whether a user shows a password (`sasl`)."""
+
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    """How the password is shown. PLAIN shows it to the broker as it is, so only over `sasl_ssl`."""
+
+    kafka_user: str = ""
+    """Who shows a password to Kafka."""
+
+    kafka_password: str = field(default="", repr=False)
+    """The password of `kafka_user`."""
+
+    kafka_ca: str = ""
+    """The file with the certificates (PEM) that Kafka's is signed by. Empty: those that the operating system trusts."""
+
+    kafka_cert: str = ""
+    """The file with our own certificate (PEM), where Kafka asks for one."""
+
+    kafka_key: str = ""
+    """The file with the key (PEM, not encrypted) of `kafka_cert`."""
+
+    rabbitmq: str = field(default="", repr=False)
+    """Where RabbitMQ is: `amqp://user:password@host:port/vhost`, or `amqps://…`. Empty: the queue to agents is in
+    PostgreSQL."""
+
+    rabbitmq_ca: str = ""
+    """As `kafka_ca`, for RabbitMQ."""
+
+    rabbitmq_cert: str = ""
+    """As `kafka_cert`, for RabbitMQ."""
+
+    rabbitmq_key: str = ""
+    """As `kafka_key`, for RabbitMQ."""
 
     host: str = "127.0.0.1"
     """What the gateway listens on. Beyond loopback it asks for a token."""
@@ -63,37 +113,13 @@ class Settings:
     """DEBUG, INFO, WARNING or ERROR."""
 
 
-def from_environment(environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
-    """`given` wins over the environment. Raises Invalid naming the variable whose value does not read."""
-    types = get_type_hints(Settings)
-    values: dict[str, Any] = {}
-    for setting in fields(Settings):
-        name = PREFIX + setting.name.upper()
-        if name in environment:
-            values[setting.name] = _read(name, environment[name], types[setting.name])
-    values.update(given)
-    if "database" not in values:
-        raise Invalid(PREFIX + "DATABASE", "is not set: where is PostgreSQL? (trigger-engine up starts one)")
-    return Settings(**values)
-
-
-def _read(name: str, text: str, kind: Any) -> Any:
-    if kind is int:
-        if not text.isdecimal():
-            raise Invalid(name, f"{text!r} is not a whole number")
-        return int(text)
-    if kind is timedelta:
-        return duration(text, name)
-    if kind == tuple[str, ...]:
-        return tuple(part.strip() for part in text.split(";") if part.strip())
-    if kind == Literal["text", "json"] and text not in ("text", "json"):
-        raise Invalid(name, f"{text!r} is not known; expected 'text' or 'json'")
-    return text
-
-
-def duration(text: str, name: str) -> timedelta:
-    """`250ms`, `30s`, `5m`, `1h`, `7d`."""
-    found = _DURATION.fullmatch(text.strip())
-    if not found:
-        raise Invalid(name, f"{text!r} is not a duration; expected for instance 250ms, 30s, 5m, 1h or 7d")
-    return timedelta(seconds=float(found.group(1)) * _UNITS[found.group(2)])
+def from_environment(
+    environment: Mapping[str, str] = os.environ, *, needs: Collection[str] = ("database",), **given: Any
+) -> Settings:
+    """`given` wins over the environment, and that over the settings file. Raises Invalid naming the variable, or the
+    file and its field, whose value does not read, and of `needs` what nobody gives."""
+    settings = Settings(**{**reading_settings.read(Settings, PREFIX, environment), **given})
+    for name in needs:
+        if not getattr(settings, name):
+            raise Invalid(PREFIX + name.upper(), f"is not set{_WHAT_IS_MISSING.get(name, '')}")
+    return settings

@@ -15,6 +15,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -30,40 +31,41 @@ from launcher import embedded, processes, roles
 from launcher.data_folder import DataFolder
 from launcher.postgres import PostgresServer
 from launcher.processes import Part
-from launcher.settings import PREFIX, from_environment
+from launcher.settings import PREFIX, Settings, from_environment
 
 EVERY_ROLE = ("postgres", "engine", "dispatcher", "gateway", "agents")
 
 log = logging.getLogger("launcher.up")
 
 
-def up(data: Path, *, host: str, port: int, only: str | None, token: str | None) -> int:
-    """Run until Ctrl-C or SIGTERM; the exit code. Raises Conflict when somebody else has the folder."""
+def up(data: Path, only: str | None, **told: Any) -> int:
+    """Run until Ctrl-C or SIGTERM; the exit code. What is `told` wins over the settings. Raises Conflict when somebody
+    else has the folder."""
     if only is not None and only not in EVERY_ROLE:
         raise Invalid("--only", f"{only!r} is not a role; roles: {', '.join(EVERY_ROLE)}")
     wanted = EVERY_ROLE if only is None else (only,)
-    settings = from_environment(host=host, port=port, token=token or "", database="")
+    settings = from_environment(needs=(), **told)
     if "gateway" in wanted:
         roles.gateway_rules(settings)
-    logs.configure("up", form="json" if os.environ.get(PREFIX + "LOG_FORMAT") == "json" else "text")
+    logs.configure("up", form=settings.log_format)
     folder = DataFolder(data)
     folder.hold(wanted)
     try:
         if "gateway" in wanted:
-            with gateway_service.listening(host, port):
+            with gateway_service.listening(settings.host, settings.port):
                 pass  # better a sentence now than a gateway that begins again and again
-        return uvloop.run(_Up(folder, wanted, host, port, token).run())
+        return uvloop.run(_Up(folder, wanted, settings).run())
     finally:
         folder.release()
 
 
 class _Up:
-    def __init__(self, folder: DataFolder, wanted: tuple[str, ...], host: str, port: int, token: str | None) -> None:
+    def __init__(self, folder: DataFolder, wanted: tuple[str, ...], settings: Settings) -> None:
         self._folder = folder
         self._wanted = wanted
-        self._host = host
-        self._port = port
-        self._token = token
+        self._host = settings.host
+        self._port = settings.port
+        self._token = settings.token
         self._stop = asyncio.Event()
         self._ready = asyncio.Event()
         self._running: list[asyncio.Future[None]] = []
@@ -136,12 +138,11 @@ class _Up:
             "DATABASE": self._dsn,
             "HOST": self._host,
             "PORT": str(self._port),
-            "TOKEN": self._token or "",
+            "TOKEN": self._token,
             "DATA": str(self._folder.path),
         }
         return {
-            **os.environ,
-            **{PREFIX + name: value for name, value in given.items()},
+            **_given_to(os.environ, given),
             roles.PARENT: str(os.getpid()),
             "PROMETHEUS_MULTIPROC_DIR": str(self._folder.metrics),
         }
@@ -154,12 +155,12 @@ class _Up:
         host, _, port = address.rpartition(" ")
         self._port = int(port)
         reachable = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
-        self._folder.write("gateway.json", {"url": f"http://{reachable}:{port}", "token": self._token or ""})
+        self._folder.write("gateway.json", {"url": f"http://{reachable}:{port}", "token": self._token})
         self._ready.set()
 
     async def _run_agents(self) -> None:
         gateway = self._folder.read("gateway.json")
-        environment = {**self._environment(), PREFIX + "URL": gateway["url"], PREFIX + "TOKEN": gateway["token"]}
+        environment = _given_to(self._environment(), {"URL": gateway["url"], "TOKEN": gateway["token"]})
         settings = from_environment(environment)
         pool = ProcessAgentPool(_agent_command, environment)
         health = Health()
@@ -168,6 +169,13 @@ class _Up:
                 await keep("agents", partial(autoscaler.run, pool, parts.database, parts.wakeups), health)
         finally:
             await pool.close(settings.stop_grace)
+
+
+def _given_to(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Settings for our parts, in place of what our own environment says of them, by value or by file."""
+    by_file = {f"{PREFIX}{name}_FILE" for name in given}
+    kept = {name: value for name, value in environment.items() if name not in by_file}
+    return {**kept, **{PREFIX + name: value for name, value in given.items()}}
 
 
 def _agent_command(service: Service) -> list[str]:

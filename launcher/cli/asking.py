@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
@@ -62,5 +61,8 @@ async def _ask(
 
 
 def whereabouts(url: str | None, token_file: Path | None, data: Path) -> address.Whereabouts:
-    token = address.token_in(token_file) or os.environ.get("TRIGGER_ENGINE_TOKEN")
-    return address.Whereabouts(url=url, token=token, data=data)
+    from launcher.settings import from_environment
+
+    settings = from_environment(needs=())
+    token = address.token_in(token_file) or settings.token or None
+    return address.Whereabouts(url=url or settings.url or None, token=token, data=data)

@@ -7,4 +7,4 @@ from launcher import settings
 
 
 def catalog() -> Catalog:
-    return Catalog.with_additions(settings.from_environment(database="").resources)
+    return Catalog.with_additions(settings.from_environment(needs=()).resources)

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from launcher.cli import address
+from launcher.cli.asking import whereabouts
 
 PATIENCE = 0.7  # seconds; somebody holds a key
 MOST = 200
@@ -37,8 +38,5 @@ async def _names(resource: str, where: address.Whereabouts) -> set[str]:
 
 
 def _whereabouts(ctx: click.Context) -> address.Whereabouts:
-    return address.Whereabouts(
-        url=ctx.params.get("url") or os.environ.get("TRIGGER_ENGINE_URL"),
-        token=os.environ.get("TRIGGER_ENGINE_TOKEN"),
-        data=Path(ctx.params.get("data") or os.environ.get("TRIGGER_ENGINE_DATA") or address.DATA),
-    )
+    data = Path(ctx.params.get("data") or os.environ.get("TRIGGER_ENGINE_DATA") or address.DATA)
+    return whereabouts(ctx.params.get("url"), None, data)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backbone.model.errors import Invalid
-from launcher import settings
+from launcher import reading_settings, settings
 from launcher.settings import PREFIX, Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -41,13 +41,26 @@ def test_what_is_required_is_asked_for_by_its_name() -> None:
 def test_the_durations_that_are_shown_read() -> None:
     shown = re.search(r"Durations are a number and a unit: (.*)\. Lists", PAGE)
     assert shown is not None
-    assert [settings.duration(text, "x").total_seconds() for text in re.findall(r"`(\w+)`", shown[1])] == [
+    assert [reading_settings.duration(text, "x").total_seconds() for text in re.findall(r"`(\w+)`", shown[1])] == [
         0.25,
         30,
         300,
         3600,
         604800,
     ]
+
+
+def test_the_settings_file_that_is_shown_reads(tmp_path: Path) -> None:
+    shown = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert shown is not None
+    (tmp_path / "secret").write_text("hidden\n")
+    (tmp_path / "settings.toml").write_text(shown[1].replace("/run/secrets/kafka", str(tmp_path / "secret")))
+    read = settings.from_environment({PREFIX + "SETTINGS": str(tmp_path / "settings.toml")})
+    assert (read.kafka_security, read.kafka_password, read.resources) == (
+        "sasl_ssl",
+        "hidden",
+        ("Shipment:Created,Lost",),
+    )
 
 
 def field_of(name: str) -> str:

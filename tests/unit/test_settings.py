@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from backbone.model.errors import Invalid
-from launcher import settings
+from launcher import reading_settings
 from launcher.settings import PREFIX, Settings, from_environment
 
 DATABASE = {"TRIGGER_ENGINE_DATABASE": "postgresql://somewhere/db"}
@@ -23,6 +23,22 @@ def test_nothing_but_the_database_must_be_set() -> None:
 def test_every_setting_is_read() -> None:
     written = {
         "database": ("d", "d"),
+        "kafka": ("h:1,i:2", "h:1,i:2"),
+        "kafka_topic": ("t", "t"),
+        "kafka_group": ("g", "g"),
+        "kafka_partitions": ("3", 3),
+        "kafka_instance_id": ("i", "i"),
+        "kafka_security": ("sasl_ssl", "sasl_ssl"),
+        "kafka_sasl_mechanism": ("PLAIN", "PLAIN"),
+        "kafka_user": ("u", "u"),
+        "kafka_password": ("p", "p"),
+        "kafka_ca": ("/ca", "/ca"),
+        "kafka_cert": ("/cert", "/cert"),
+        "kafka_key": ("/key", "/key"),
+        "rabbitmq": ("amqp://h", "amqp://h"),
+        "rabbitmq_ca": ("/ca", "/ca"),
+        "rabbitmq_cert": ("/cert", "/cert"),
+        "rabbitmq_key": ("/key", "/key"),
         "host": ("0.0.0.0", "0.0.0.0"),
         "port": ("0", 0),
         "token": ("t", "t"),
@@ -68,9 +84,10 @@ def test_what_does_not_read_is_named_with_its_value(name: str, text: str, said: 
     ("text", "seconds"), [("250ms", 0.25), ("30s", 30), ("5m", 300), ("1h", 3600), ("7d", 604_800), (" 0.5s ", 0.5)]
 )
 def test_a_duration_has_a_unit(text: str, seconds: float) -> None:
-    assert settings.duration(text, "X") == timedelta(seconds=seconds)
+    assert reading_settings.duration(text, "X") == timedelta(seconds=seconds)
 
 
 def test_what_is_secret_is_not_shown() -> None:
-    shown = repr(Settings(database="postgresql://u:hidden@h/d", token="hidden"))
+    address = "scheme://u:hidden@h/d"
+    shown = repr(Settings(database=address, rabbitmq=address, token="hidden", kafka_password="hidden"))
     assert "hidden" not in shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -13,18 +12,16 @@ from launcher.cli.asking import PATH, data_option
 
 @click.command()
 @data_option
-@click.option("--host", envvar="TRIGGER_ENGINE_HOST", default="127.0.0.1", show_default=True, help="What to listen on.")
+@click.option("--host", show_default="127.0.0.1", help="What to listen on.")
 @click.option(
     "--port",
-    envvar="TRIGGER_ENGINE_PORT",
     type=click.IntRange(0, 65535),
-    default=8900,
-    show_default=True,
+    show_default="8900",
     help="The gateway's port; 0 takes any that is free.",
 )
 @click.option("--token-file", type=PATH, metavar="F", help="A file with the token that callers must show.")
 @click.option("--only", metavar="ROLE", help="Only postgres, engine, dispatcher, gateway or agents.")
-def command(data: Path, host: str, port: int, token_file: Path | None, only: str | None) -> None:
+def command(data: Path, host: str | None, port: int | None, token_file: Path | None, only: str | None) -> None:
     """Start the whole engine here: PostgreSQL, engine, dispatcher, gateway and agents. Ctrl-C stops it.
 
     Everything it keeps is in the data folder; started again, it goes on with what was unfinished. A token
@@ -39,7 +36,7 @@ def command(data: Path, host: str, port: int, token_file: Path | None, only: str
     """
     from launcher.up import up
 
-    token = token_in(token_file) or os.environ.get("TRIGGER_ENGINE_TOKEN")
-    code = up(data, host=host, port=port, only=only, token=token)
+    told = {"host": host, "port": port, "token": token_in(token_file)}
+    code = up(data, only, **{name: value for name, value in told.items() if value is not None})
     if code:
         raise click.exceptions.Exit(code)
