@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from backbone.drivers.agent_pool.processes import STATUS_FD
+from launcher.settings import PREFIX
 
 FIRST_PAUSE = 0.1  # seconds before a part that ended by itself is started again
 LONGEST_PAUSE = 5.0
@@ -90,6 +91,13 @@ class Part:
             log.warning("part does not end, killed", extra={"role": self.role})
             process.kill()
             await process.wait()
+
+
+def given_to(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Settings for our parts, in place of what our own environment says of them, by value or by file."""
+    by_file = {f"{PREFIX}{name}_FILE" for name in given}
+    kept = {name: value for name, value in environment.items() if name not in by_file}
+    return {**kept, **{PREFIX + name: value for name, value in given.items()}}
 
 
 def command(*role: str) -> list[str]:

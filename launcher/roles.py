@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from backbone.kit import logs
 from backbone.kit.loops import Health, keep
 from backbone.model.resources import Catalog
 from backbone.store.queries import sql
-from launcher import embedded
+from launcher import embedded, status_page
 from launcher.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 PARENT = "TRIGGER_ENGINE_PARENT"
 DATA = "TRIGGER_ENGINE_DATA"
 LOAD_FAILED = 3
+WAITING = 1.0  # seconds between two looks for a server that is not there
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +50,12 @@ async def engine(settings: Settings, parts: embedded.Parts, health: Health) -> N
 async def dispatcher(settings: Settings, parts: embedded.Parts, health: Health) -> None:
     from dispatcher import service
 
-    rules = service.DispatcherSettings(lease=settings.lease, retention=settings.retention)
+    rules = service.DispatcherSettings(
+        lease=settings.lease,
+        retention=settings.retention,
+        queue_limit=settings.queue_limit,
+        republish_after=settings.republish_after,
+    )
     await service.run(parts.database, parts.wakeups, parts.work_queue, parts.reports, health, rules)
 
 
@@ -88,17 +97,46 @@ async def run(role: str) -> None:
     settings = from_environment()
     health = Health()
     name = f"{role} {os.getpid()}"
-    stop = _stop_on(signal.SIGTERM, signal.SIGINT)
-    async with embedded.parts(settings, role, health) as parts:
-        tasks = [
-            asyncio.ensure_future(keep(role, lambda: ROLES[role](settings, parts, health), health)),
-            asyncio.create_task(keep("tell", lambda: _tell(parts, name, role, health), Health())),
-        ]
-        await stop.wait()
-        for task in tasks:
+    async with AsyncExitStack() as stack:
+        if role != "gateway":
+            await stack.enter_async_context(status_page.shown(health, settings.host, settings.status_port))
+        parts = await stack.enter_async_context(embedded.parts(settings, role, health))
+        stack.push_async_callback(_forget, parts, name)
+        telling = asyncio.create_task(keep("tell", lambda: _tell(parts, name, role, health), Health()))
+        try:
+            await until_told(keep(role, lambda: ROLES[role](settings, parts, health), health))
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+
+async def until_told(body: Awaitable[None]) -> None:
+    """SIGTERM and Ctrl-C cancel the body, and it ends in order."""
+    stop = asyncio.create_task(_stop_on(signal.SIGTERM, signal.SIGINT).wait())
+    working = asyncio.ensure_future(body)
+    try:
+        await asyncio.wait([stop, working], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (stop, working):
             task.cancel()
-        await asyncio.wait(tasks)
-        await _forget(parts, name)
+        await asyncio.wait([stop, working])
+    if not working.cancelled():
+        working.result()
+
+
+async def until_there(what: str, ask: Callable[[], Awaitable[object]]) -> None:
+    """Wait for a server that is not there yet, and say so."""
+    said = ""
+    while True:
+        try:
+            await ask()
+            return
+        except Exception as error:  # any: a server that starts says strange things
+            reason = str(error) or type(error).__name__
+            if reason != said:
+                log.warning("waits for %s: %s", what, reason)
+                said = reason
+        await asyncio.sleep(WAITING)
 
 
 async def _tell(parts: embedded.Parts, name: str, role: str, health: Health) -> None:
@@ -174,9 +212,16 @@ def die_with_parent() -> None:
     if parent is None:
         return
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != int(parent):
         sys.exit("the process that started this one has ended")
+
+
+def keep_environment_private() -> None:
+    """The functions of users run as our user; what they may read of us in /proc does not include our settings. Linux
+    only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def main() -> None:
@@ -185,6 +230,7 @@ def main() -> None:
     settings = from_environment()
     logs.configure(role, form=settings.log_format, level=settings.log_level)
     if role == "agent":
+        keep_environment_private()
         sys.exit(uvloop.run(run_agent(rest[0])))
     uvloop.run(run(role))
 

@@ -83,12 +83,23 @@ class Settings:
     token: str = field(default="", repr=False)
     """The bearer token that callers of the gateway show. Empty: none is asked for, and only loopback is listened on."""
 
+    status_port: int = 0
+    """Where an engine, a dispatcher or a host of agents tells how it is: /healthz, /readyz, /metrics. 0: nowhere. The
+    gateway has pages of its own."""
+
     url: str = ""
     """Where the gateway is, for those who ask it: agents and the command line."""
 
     lease: timedelta = timedelta(seconds=30)
     """How long an agent may be silent before its executions are given to others. Longer than the longest pause of a
     busy machine that we saw, shorter than a user's patience."""
+
+    queue_limit: int = 10_000
+    """How many executions of one service RabbitMQ holds at most; the others wait in PostgreSQL, oldest first. Enough
+    for seconds of work, and little for any broker."""
+
+    republish_after: timedelta = timedelta(seconds=60)
+    """How long an execution may be with neither RabbitMQ nor an agent before it is published again."""
 
     retention: timedelta = timedelta(days=7)
     """How long events, executions, logs and dead letters are kept; they go by whole days. Claims stay."""

@@ -3,7 +3,8 @@
     PostgreSQL ── engine ── dispatcher ── gateway ── an agent process for each replica of each service
 
 Each part is a process of its own, begun again when it ends by itself. Ctrl-C ends them in the opposite order, the
-database last. What was unfinished is in the database and goes on at the next start.
+database last. What was unfinished is in the database and goes on at the next start. Where the settings name a database,
+none is started.
 """
 
 from __future__ import annotations
@@ -22,12 +23,11 @@ import uvloop
 from backbone.drivers.agent_pool.processes import ProcessAgentPool
 from backbone.kit import logs
 from backbone.kit.loops import Health, keep
-from backbone.model.definitions import Service
 from backbone.model.errors import Invalid, Unavailable
 from backbone.store.migrations import migrate
 from dispatcher.scale import autoscaler
 from gateway import service as gateway_service
-from launcher import embedded, processes, roles
+from launcher import agent_host, embedded, processes, roles
 from launcher.data_folder import DataFolder
 from launcher.postgres import PostgresServer
 from launcher.processes import Part
@@ -43,8 +43,12 @@ def up(data: Path, only: str | None, **told: Any) -> int:
     else has the folder."""
     if only is not None and only not in EVERY_ROLE:
         raise Invalid("--only", f"{only!r} is not a role; roles: {', '.join(EVERY_ROLE)}")
-    wanted = EVERY_ROLE if only is None else (only,)
     settings = from_environment(needs=(), **told)
+    wanted = tuple(
+        role for role in EVERY_ROLE if role == (only or role) and not (role == "postgres" and settings.database)
+    )
+    if not wanted:
+        raise Invalid("--only", f"postgres: {PREFIX}DATABASE names another, so none is started here")
     if "gateway" in wanted:
         roles.gateway_rules(settings)
     logs.configure("up", form=settings.log_format)
@@ -63,6 +67,7 @@ class _Up:
     def __init__(self, folder: DataFolder, wanted: tuple[str, ...], settings: Settings) -> None:
         self._folder = folder
         self._wanted = wanted
+        self._settings = settings
         self._host = settings.host
         self._port = settings.port
         self._token = settings.token
@@ -92,11 +97,13 @@ class _Up:
         if server is not None:
             self._folder.clear_metrics()
             await server.start()
-            await migrate(server.dsn())
-            self._folder.write("postgres.json", {"dsn": server.dsn()})
+            self._dsn = server.dsn()
+            await migrate(self._dsn)
+            self._folder.write("postgres.json", {"dsn": self._dsn})
             self._begin(partial(_keep_server, server))
             log.info("PostgreSQL runs", extra={"folder": self._folder.postgres})
-        self._dsn = server.dsn() if server is not None else self._folder.read("postgres.json")["dsn"]
+        else:
+            await self._find_database()
         for role in ("engine", "dispatcher", "gateway"):
             if role in self._wanted:
                 self._begin(Part(role, self._environment, self._heard).run)
@@ -104,6 +111,14 @@ class _Up:
             if "gateway" in self._wanted:
                 await self._ready.wait()
             self._agents = [self._begin(self._run_agents)]
+
+    async def _find_database(self) -> None:
+        if self._settings.database:
+            self._dsn = self._settings.database
+            self._folder.clear_metrics()
+            await migrate(self._dsn)
+        else:
+            self._dsn = self._folder.read("postgres.json")["dsn"]
 
     def _begin(self, body: Callable[[], Awaitable[None]]) -> asyncio.Future[None]:
         task = asyncio.ensure_future(body())
@@ -142,7 +157,7 @@ class _Up:
             "DATA": str(self._folder.path),
         }
         return {
-            **_given_to(os.environ, given),
+            **processes.given_to(os.environ, given),
             roles.PARENT: str(os.getpid()),
             "PROMETHEUS_MULTIPROC_DIR": str(self._folder.metrics),
         }
@@ -160,26 +175,16 @@ class _Up:
 
     async def _run_agents(self) -> None:
         gateway = self._folder.read("gateway.json")
-        environment = _given_to(self._environment(), {"URL": gateway["url"], "TOKEN": gateway["token"]})
+        environment = processes.given_to(self._environment(), {"URL": gateway["url"]})
         settings = from_environment(environment)
-        pool = ProcessAgentPool(_agent_command, environment)
+        inherited = agent_host.without_database(environment) if settings.rabbitmq else environment
+        pool = ProcessAgentPool(agent_host.command, partial(agent_host.environment_of, inherited, gateway["token"]))
         health = Health()
         try:
             async with embedded.parts(settings, "agents", health) as parts:
                 await keep("agents", partial(autoscaler.run, pool, parts.database, parts.wakeups), health)
         finally:
             await pool.close(settings.stop_grace)
-
-
-def _given_to(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Settings for our parts, in place of what our own environment says of them, by value or by file."""
-    by_file = {f"{PREFIX}{name}_FILE" for name in given}
-    kept = {name: value for name, value in environment.items() if name not in by_file}
-    return {**kept, **{PREFIX + name: value for name, value in given.items()}}
-
-
-def _agent_command(service: Service) -> list[str]:
-    return processes.command("agent", service.id)
 
 
 async def _cancel(tasks: Sequence[asyncio.Future[None]]) -> None:

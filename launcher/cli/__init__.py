@@ -20,6 +20,7 @@ from launcher.cli.lazy import LazyGroup
 
 SUMMARIES = {
     "up": "Start the whole engine on this machine.",
+    "run": "Run one role, on servers that are there already.",
     "deploy": "Bring a folder with code to the engine: package, service and triggers.",
     "watch": "Turn the files of a folder into Item events.",
     "publish": "Publish events from a file or standard input.",

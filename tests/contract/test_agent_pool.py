@@ -50,7 +50,7 @@ class _Processes:
         patience = Patience(
             first_pause=timedelta(milliseconds=20), longest_pause=timedelta(milliseconds=500), margin=MARGIN
         )
-        self.port: AgentPool = ProcessAgentPool(self._command, {}, patience)
+        self.port: AgentPool = ProcessAgentPool(self._command, lambda service: {}, patience)
 
     def _command(self, service: Service) -> list[str]:
         if self.how == "is missing":

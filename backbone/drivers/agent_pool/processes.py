@@ -63,12 +63,12 @@ class _Agent:
 
 
 class ProcessAgentPool:
-    """`command` gives the program that is an agent of a service; what it inherits is in `environment`."""
+    """`command` gives the program that is an agent of a service, `environment` what it inherits."""
 
     def __init__(
         self,
         command: Callable[[Service], Sequence[str]],
-        environment: Mapping[str, str],
+        environment: Callable[[Service], Mapping[str, str]],
         patience: Patience = Patience(),
     ) -> None:
         self._command = command
@@ -170,7 +170,7 @@ class ProcessAgentPool:
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command(service),
-                env={**self._environment, STATUS_FD: str(writing)},
+                env={**self._environment(service), STATUS_FD: str(writing)},
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[writing],
                 start_new_session=True,

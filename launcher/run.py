@@ -1,0 +1,63 @@
+"""`trigger-engine run`: one role as one process, on servers that are there already.
+
+Settings name the servers: PostgreSQL always, Kafka and RabbitMQ where they are used. `all` is every role as processes
+of one terminal, as `up` has them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import uvloop
+
+from backbone.kit import logs
+from backbone.kit.loops import Health
+from backbone.model.errors import Invalid
+from backbone.store.migrations import migrate
+from launcher import agent_host, roles, status_page
+from launcher.settings import PREFIX, Settings, from_environment
+from launcher.up import up
+
+ROLES = ("engine", "dispatcher", "gateway", "agent", "agents", "all")
+
+
+def run(role: str, data: Path, service_id: str | None) -> int:
+    """The exit code. Raises Invalid when a setting is missing that the role needs."""
+    if role == "all":
+        from_environment(needs=("database",))
+        return up(data, None)
+    os.environ[roles.DATA] = str(data)
+    if role in ("agent", "agents"):
+        settings = from_environment(needs=("rabbitmq", "url"))
+        logs.configure(role, form=settings.log_format, level=settings.log_level)
+        roles.keep_environment_private()
+        if role == "agent":
+            return uvloop.run(roles.run_agent(service_id or _service_of(settings.token)))
+        return uvloop.run(_host(settings))
+    settings = from_environment(needs=("database",))
+    if role == "gateway":
+        roles.gateway_rules(settings)
+    logs.configure(role, form=settings.log_format, level=settings.log_level)
+    return uvloop.run(_serve(role, settings))
+
+
+async def _serve(role: str, settings: Settings) -> int:
+    await roles.until_there("PostgreSQL", lambda: migrate(settings.database))
+    await roles.run(role)
+    return 0
+
+
+async def _host(settings: Settings) -> int:
+    health = Health()
+    async with status_page.shown(health, settings.host, settings.status_port):
+        await roles.until_told(agent_host.run(settings, dict(os.environ), health))
+    return 0
+
+
+def _service_of(token: str) -> str:
+    """An agent's token names its service."""
+    kind, _, rest = token.partition(".")
+    if kind != "agent" or not rest:
+        raise Invalid("--service", f"is missing, and {PREFIX}TOKEN is not the token of an agent, which names it")
+    return rest.partition(".")[0]
