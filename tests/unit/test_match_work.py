@@ -39,3 +39,5 @@ def test_a_hundred_thousand_triggers_cost_what_a_thousand_cost(name: str) -> Non
     many, many_matches = work_of(name, MANY)
     print(f"{name}: {few:.2f} -> {many:.2f} work, {few_matches:.2f} -> {many_matches:.2f} matches")
     assert many <= 1.2 * few
+    assert few_matches > 0
+    assert many_matches > 0

@@ -115,11 +115,7 @@ def _asked_of_elements(clause: ElementMatch) -> list[Comparison] | None:
     return simple if simple and len(simple) == len(members) and not clause.on_values else None
 
 
-def all_of(checks: tuple[Check, ...]) -> ViewTest:
-    return _all([check.test for check in checks])
-
-
-def _all(tests: list[ViewTest]) -> ViewTest:
+def all_of(tests: list[ViewTest]) -> ViewTest:
     """One test of them all. The usual lengths are spelled out: a loop costs as much as a check."""
     match tests:
         case [one]:
@@ -289,7 +285,7 @@ def _at_a_struct(clause: ElementMatch, path: Path) -> ViewTest | None:
             # Some element must have it; for a list of numbers that is known at once.
             through = path.projection.path((*clause.parts, *comparison.parts))
             needed.append(_of_many(test_of(comparison)[0], through, True, _of_numbers(comparison)))
-    passes = _all(tests)
+    passes = all_of(tests)
 
     def holds(view: Any) -> bool:
         for test in needed:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from backbone.model.dql.access import Access, Cost, Key
 from backbone.model.dql.comparing import RANGE
-from trigger_engine.match.families import Affix, Ending, Equal, Name, OnePath, Piece
+from trigger_engine.match.families import FEW, Affix, Ending, Equal, Name, OnePath, Piece
 from trigger_engine.match.projection import Parts, Path
 from trigger_engine.match.ranges import Between, Bounds
 from trigger_engine.match.signatures import Signature, Signatures
@@ -30,9 +30,6 @@ SIGNATURES: Final = 64
 WIDTH: Final = 5
 """Paths of one signature. The fewer, the more filters share it; where that leaves many under a key, the node there has
 signatures of what is left."""
-
-FEW: Final = 4
-"""Filters under one key that are still cheaper to ask than a hash of their own would be."""
 
 APART: Final = 8
 """Different values that an equality should have in use, to be better than a start, an end, a piece or a range."""

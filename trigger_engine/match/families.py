@@ -7,6 +7,7 @@ the nodes are those of any of them. Equality and texts are here, ranges in `rang
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -21,12 +22,14 @@ Nodes: TypeAlias = "Sequence[Node]"
 Make: TypeAlias = "Callable[[], Node]"
 Name: TypeAlias = tuple[str, Parts, bool]
 
-_FEW_ALIKE: Final = 4
+FEW: Final = 4
+"""Filters under one key that are still cheaper to ask than a hash of their own would be."""
+
 _FEW_PIECES: Final = 48  # to look for each of these in a text takes less than to cut it up
 _CONTAINERS: Final = frozenset({list, dict})
 
 
-class OnePath:
+class OnePath(ABC):
     """What the families of one path share: values of any shape, and upper and lower case as one.
 
     Its keys are what `keys_of` makes of the value of a `dql.access.Key`; `child` finds or makes the node of one.
@@ -47,17 +50,17 @@ class OnePath:
         node = self.find(key)
         return 0 if node is None else node.load
 
-    def find(self, key: Any) -> Node | None:
-        raise NotImplementedError
+    @abstractmethod
+    def find(self, key: Any) -> Node | None: ...
 
-    def child(self, key: Any, make: Make) -> Node:
-        raise NotImplementedError
+    @abstractmethod
+    def child(self, key: Any, make: Make) -> Node: ...
 
-    def drop(self, key: Any) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def drop(self, key: Any) -> None: ...
 
-    def __bool__(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def __bool__(self) -> bool: ...
 
     def nodes(self, view: Any) -> Nodes:
         if not self.path.many:
@@ -74,37 +77,18 @@ class OnePath:
     def of_many(self, values: list[Any], kinds: set[type]) -> Nodes:
         return once(node for value in values for node in self.of_value(value))
 
-    def of_value(self, value: Any) -> Nodes:
-        raise NotImplementedError
+    @abstractmethod
+    def of_value(self, value: Any) -> Nodes: ...
 
 
-class _Hashed(OnePath):
-    __slots__ = ("table",)
+class Equal(OnePath):
+    """`is`: a scalar, and a number by the date that is its instant in epoch milliseconds."""
+
+    __slots__ = ("numbers", "table")
 
     def __init__(self, name: Name, path: Path) -> None:
         super().__init__(name, path)
         self.table: dict[Any, Node] = {}
-
-    def find(self, key: Any) -> Node | None:
-        return self.table.get(key)
-
-    def child(self, key: Any, make: Make) -> Node:
-        return child_of(self.table, key, make)
-
-    def drop(self, key: Any) -> None:
-        del self.table[key]
-
-    def __bool__(self) -> bool:
-        return bool(self.table)
-
-
-class Equal(_Hashed):
-    """`is`: a scalar, and a number by the date that is its instant in epoch milliseconds."""
-
-    __slots__ = ("numbers",)
-
-    def __init__(self, name: Name, path: Path) -> None:
-        super().__init__(name, path)
         self.numbers = False  #: some key is one
 
     def keys_of(self, value: Any) -> Sequence[Any]:
@@ -137,9 +121,18 @@ class Equal(_Hashed):
             return ()
         return super().of_many(values, kinds)
 
+    def find(self, key: Any) -> Node | None:
+        return self.table.get(key)
+
     def child(self, key: Any, make: Make) -> Node:
         self.numbers = self.numbers or type(key) is int or type(key) is float
-        return super().child(key, make)
+        return child_of(self.table, key, make)
+
+    def drop(self, key: Any) -> None:
+        del self.table[key]
+
+    def __bool__(self) -> bool:
+        return bool(self.table)
 
 
 class Affix(OnePath):
@@ -225,7 +218,7 @@ class Piece(OnePath):
 
     def keys_of(self, value: Any) -> Sequence[Any]:
         # Names and numbers begin alike, so the last one that few others have taken: an unused one is the most common.
-        return [min(reversed(value), key=lambda stretch: max(_FEW_ALIKE, self.load(stretch)))]
+        return [min(reversed(value), key=lambda stretch: max(FEW, self.load(stretch)))]
 
     def find(self, key: str) -> Node | None:
         return self.tables.get(len(key), {}).get(key)

@@ -80,7 +80,7 @@ class Group:
 
     def __init__(self, checks: tuple[Check, ...]) -> None:
         self.checks = checks
-        self.test: ViewTest = all_of(checks)
+        self.test: ViewTest = all_of([check.test for check in checks])
         self.filed: Sequence[Filed] = ()
         self.triggers: Sequence[LiveTrigger] = ()  #: of `filed`, as matching wants them
         self._families: frozenset[object] | None = None

@@ -10,7 +10,7 @@ change; nothing is built anew.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -75,9 +75,6 @@ class Index:
 
     def __len__(self) -> int:
         return len(self._triggers)
-
-    def __contains__(self, trigger_id: str) -> bool:
-        return trigger_id in self._triggers
 
     @property
     def envelopes(self) -> int:
@@ -151,9 +148,12 @@ class Index:
                 asked.update(path for literal in conjunction for path in wanted_paths(literal))
         for resource, asked in wanted.items():
             self._resource(resource).projection.expect(asked)
+        coming: Counter[Envelope] = Counter()
         for trigger, _ in given:
-            for action in trigger.actions:
-                self._root(trigger.project_id, trigger.resource, action).node.expected += 1
+            coming.update((trigger.project_id, trigger.resource, action) for action in set(trigger.actions))
+        for envelope, count in coming.items():
+            node = self._root(*envelope).node
+            node.expected = node.load + count
         for trigger, checked in [(trigger, self._checked(trigger, filter)) for trigger, filter in given]:
             self._put(trigger, checked)
             self.version += 1
