@@ -9,6 +9,7 @@ All is done between two batches of events, in slices that keep a batch waiting f
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from typing import Final
 
 import asyncpg
 
+from backbone.kit import huge_pages
 from backbone.kit.loops import Health
 from backbone.model import dql
 from backbone.model.errors import InvalidFilter
@@ -40,6 +42,9 @@ SLICE: Final = 50
 FREEZE_EVERY: Final = 1_000
 """Triggers. The garbage collector would look through what they are made of, millions of objects, for seconds."""
 
+GATHER_EVERY: Final = 20_000
+"""Triggers, which is some hundred megabytes. In huge pages a hundred thousand are matched a fifth faster."""
+
 KEEP_CHANGES: Final = timedelta(hours=1)
 """Longer than anybody who follows is away without reading all anew."""
 
@@ -53,7 +58,8 @@ class LiveTriggers:
         self._seen = ""  #: the snapshot up to which changes are in the index
         self._compared = ""  #: the id up to which this round of comparing came
         self._unmet: set[str] = set()  #: in the index when the round began, and not met in the table yet
-        self._frozen = 0  #: filings up to which the index is out of the collector's sight
+        self._frozen = 0  #: filings up to which the index is out of the collector's sight,
+        self._gathered = 0  #: and up to which it is in huge pages
 
     async def load(self, connection: asyncpg.Connection, health: Health) -> None:
         """All of them. What changes meanwhile comes with the first `catch_up`."""
@@ -69,6 +75,7 @@ class LiveTriggers:
                 told = monotonic()
                 log.info("triggers loading", extra={"loaded": len(self._index), "of": total})
                 health.broken(LOOP, f"loading: {len(self._index):,} of {total:,}")
+        await self._gather()
         health.well(LOOP)
         log.info("triggers loaded", extra={"triggers": len(self._index), "seconds": round(monotonic() - began, 1)})
 
@@ -80,6 +87,7 @@ class LiveTriggers:
             while True:
                 signal.clear()
                 await self.catch_up(connection)
+                await self._gather()
                 if monotonic() >= next_page:
                     # A little sooner than the looks that nobody asks for, so that none of them is without a page.
                     next_page = monotonic() + 0.9 * LOOK_ANYWAY
@@ -128,6 +136,12 @@ class LiveTriggers:
         if self._index.filed - self._frozen >= FREEZE_EVERY:
             gc.freeze()
             self._frozen = self._index.filed
+
+    async def _gather(self) -> None:
+        if self._index.filed - self._gathered >= GATHER_EVERY:
+            self._gathered = self._index.filed
+            gathered = await asyncio.to_thread(huge_pages.gather)
+            log.info("triggers are in huge pages", extra={"megabytes": gathered >> 20})
 
     def _remove(self, ids: Iterable[str]) -> None:
         for trigger_id in ids:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from backbone.kit import huge_pages
 from backbone.model.events import RecordedEvent
 from trigger_engine.match import Index
 
@@ -36,6 +37,7 @@ def settle() -> None:
     """As the engine does when its triggers are loaded: what is there is never looked at by the collector again."""
     gc.collect()
     gc.freeze()
+    huge_pages.gather()
 
 
 def timed(index: Index, batches: Sequence[Sequence[RecordedEvent]]) -> tuple[int, float]:
