@@ -98,10 +98,6 @@ class KafkaServer:
         self._formatted = False
         self._write({**SETTINGS, **(settings or {})})
 
-    @property
-    def pids(self) -> list[int]:
-        return [self._program.pid] if self._program else []
-
     async def start(self) -> None:
         if not self._formatted:
             identity = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")

@@ -80,10 +80,6 @@ class RabbitMQServer:
         self._program: Program | None = None
         self._write({**SETTINGS, **(settings or {})}, advanced)
 
-    @property
-    def pids(self) -> list[int]:
-        return [program.pid for program in (self._names, self._program) if program]
-
     async def start(self) -> None:
         if self._names is None:
             # Erlang would start a daemon to find names by, and leave it behind.

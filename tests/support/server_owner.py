@@ -1,8 +1,6 @@
 """A process that owns a RabbitMQ and a Kafka server until it is killed.
 
-    python -m tests.support.server_owner FOLDER
-
-Writes the servers' process ids on a line once they answer.
+python -m tests.support.server_owner FOLDER
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from tests.support.rabbitmq import RabbitMQServer
 async def main(folder: Path) -> None:
     rabbitmq, kafka = RabbitMQServer(folder / "rabbitmq"), KafkaServer(folder / "kafka")
     await asyncio.gather(rabbitmq.start(), kafka.start())
-    print(*rabbitmq.pids, *kafka.pids, flush=True)
     await asyncio.Event().wait()
 
 
