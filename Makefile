@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check bench run format clean
+.PHONY: help demo test servers check bench run format clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -16,6 +16,10 @@ run: .venv/demo.done ## the whole engine on this machine, until Ctrl-C
 
 test: .venv/dev.done ## every test, on real servers that it starts itself
 	@$(BIN)/python -m pytest
+
+servers: .venv/dev.done ## RabbitMQ, and Kafka's jars, for `make test` to start: what this machine lacks
+	@.ci/servers
+	@$(BIN)/python -m tests.support.kafka > /dev/null
 
 check: .venv/dev.done ## format, lint, types, import arrows, generated files: all in half a minute
 	@$(BIN)/ruff format --check --quiet .

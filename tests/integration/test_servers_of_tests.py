@@ -118,13 +118,16 @@ async def test_kafka_that_is_killed_comes_back_with_what_was_acknowledged(mortal
         await consumer.stop()
 
 
+@pytest.mark.usefixtures("rabbitmq_server", "kafka_server")  # which tell whether there are any
 async def test_a_run_that_is_killed_leaves_no_server(tmp_path: Path) -> None:
     owner = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "tests.support.server_owner", str(tmp_path)], cwd=ROOT
     )
     try:
         # RabbitMQ with the one who finds its names and the one who starts its children, and Kafka.
-        await until(lambda: {"epmd", "beam.smp", "erl_child_setup", "java"} <= processes_that_know(tmp_path))
+        servers = {"epmd", "beam.smp", "erl_child_setup", "java"}
+        await until(lambda: owner.returncode is not None or servers <= processes_that_know(tmp_path))
+        assert owner.returncode is None
     finally:
         owner.kill()
         await owner.wait()

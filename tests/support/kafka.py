@@ -14,6 +14,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -221,4 +222,7 @@ async def administering(broker: Broker) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 if __name__ == "__main__":
-    print(jars())
+    try:
+        print(jars())
+    except Missing as missing:
+        sys.exit(str(missing))
