@@ -1,0 +1,145 @@
+"""An event as a Kafka record, and back.
+
+    key        the entity's id: its changes share a partition, and so stay in their order
+    value      our own shape of an event (`schemas/event.schema.json`), or CloudEvents 1.0, structured or binary
+    headers    `trigger-engine-event: 1`, from those of us that judged the event before they wrote it
+    timestamp  the broker's
+
+Who writes to the topic directly leaves that header out, and every value of the event is looked at here, in 8 us for
+430 bytes. With it only the envelope is, in 2 us; whatever is odd about it is looked at as if the header were not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import msgspec
+
+from backbone.model import causation, envelopes, json_text
+from backbone.model.causation import Causation
+from backbone.model.errors import InvalidEvent
+from backbone.model.events import MAX_EVENT_BYTES, Event
+from backbone.model.resources import Catalog
+
+VERSION_HEADER: Final = "trigger-engine-event"
+JUDGED: Final = ((VERSION_HEADER, b"1"),)
+
+MAX_VALUE_BYTES: Final = MAX_EVENT_BYTES + 16_384
+"""Of a record of ours: the event, and its ids that were made or taken out of the entity."""
+
+MAX_HEADERS: Final = 64
+MAX_HEADER_BYTES: Final = 32_768
+"""Of all headers of a record, names and values."""
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Record(Protocol):
+    """What is read of aiokafka's ConsumerRecord."""
+
+    @property
+    def value(self) -> bytes | None: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+
+class _Judged(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    id: str
+    project_id: str
+    resource: str
+    action: str
+    entity_id: str
+    entity: msgspec.Raw
+    time: datetime
+    previous: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+    actor: str | None = None
+    causation: Causation | None = None
+
+
+_judged = msgspec.json.Decoder(_Judged)
+
+
+def encode(event: Event) -> tuple[bytes, bytes]:
+    """Key and value. Raises InvalidEvent when the value is larger than a reader takes."""
+    value = envelopes.encode(event)
+    if len(value) > MAX_VALUE_BYTES:
+        raise InvalidEvent("", f"event {event.id!r} has {len(value):,} bytes; at most {MAX_VALUE_BYTES:,} are taken")
+    return event.entity_id.encode(), value
+
+
+def judged(record: Record) -> Event | None:
+    """The event, when one of us judged it before it was written; None when it has to be judged here."""
+    value = record.value
+    # Compared as a whole: with any other header it takes the longer way. NUL is what no store takes in an id.
+    if record.headers != JUDGED or value is None or len(value) > MAX_VALUE_BYTES or rb"\u0000" in value:
+        return None
+    try:
+        found = _judged.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    entity, previous = bytes(found.entity), bytes(found.previous)
+    longest = envelopes.MAX_ID_LENGTH
+    if (
+        found.time.tzinfo is not UTC
+        or entity[:1] != b"{"
+        or previous[:1] not in (b"", b"{")
+        or not 0 < len(found.id) <= longest
+        or not 0 < len(found.entity_id) <= longest
+        or len(found.actor or "") > longest
+        or (found.causation is not None and found.causation.depth > causation.MAX_LINKS)
+    ):
+        return None
+    return Event(
+        id=found.id,
+        project_id=found.project_id,
+        resource=found.resource,
+        action=found.action,
+        entity_id=found.entity_id,
+        entity=entity,
+        previous=previous or None,
+        actor=found.actor,
+        time=found.time,
+        causation=found.causation,
+    )
+
+
+def judge(record: Record, catalog: Catalog, now: datetime) -> envelopes.Submission:
+    """Any record, every value of it looked at. Raises InvalidEvent with the field that is wrong."""
+    headers = _checked(record.headers)
+    version = headers.get(VERSION_HEADER, b"1")
+    if version != b"1":
+        raise InvalidEvent(f"headers.{VERSION_HEADER}", f"{_shown(version)!r} is not known; expected '1'")
+    if record.value is None:
+        raise InvalidEvent("", "the record has no value; expected an event")
+    if "ce_specversion" in headers:
+        return envelopes.decode(_structured(headers, record.value), catalog, now)
+    return envelopes.decode(record.value, catalog, now)
+
+
+def _checked(headers: Headers) -> Mapping[str, bytes]:
+    if len(headers) > MAX_HEADERS:
+        raise InvalidEvent("headers", f"there are {len(headers):,}; at most {MAX_HEADERS} are taken")
+    size = sum(len(name) + len(value or b"") for name, value in headers)
+    if size > MAX_HEADER_BYTES:
+        raise InvalidEvent("headers", f"they have {size:,} bytes; at most {MAX_HEADER_BYTES:,} are taken")
+    return {name: value or b"" for name, value in headers}
+
+
+def _structured(headers: Mapping[str, bytes], data: bytes) -> bytes:
+    """A CloudEvent in binary mode as one in structured mode: the header `ce_type` is its `type`."""
+    json_text.read(data, InvalidEvent)  # first: what is no JSON by itself must not become part of some
+    attributes: dict[str, object] = {}
+    for name, value in headers.items():
+        if name.startswith("ce_"):
+            try:
+                attributes[name[3:]] = value.decode()
+            except UnicodeDecodeError:
+                raise InvalidEvent(f"headers.{name}", "is not UTF-8") from None
+    return msgspec.json.encode({**attributes, "data": msgspec.Raw(data)})
+
+
+def _shown(value: bytes) -> str:
+    return value[:40].decode(errors="replace")
