@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from backbone.ports import EventLog, WorkQueue
 from backbone.store import definitions
 from backbone.store.database import Database
+from backbone.store.project_ids import ProjectIds
 from backbone.store.wakeups import Wakeups
 from gateway.event_writer import EventWriter
-from gateway.project_ids import ProjectIds
 from gateway.settings import GatewaySettings
 
 CREATOR = "api"

@@ -11,6 +11,7 @@ Who writes to the topic directly leaves that header out, and every value of the 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -40,6 +41,18 @@ class Record(Protocol):
     """What is read of aiokafka's ConsumerRecord."""
 
     @property
+    def topic(self) -> str: ...
+
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int: ...
+
+    @property
     def value(self) -> bytes | None: ...
 
     @property
@@ -59,7 +72,13 @@ class _Judged(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     causation: Causation | None = None
 
 
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    id: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+
+
 _judged = msgspec.json.Decoder(_Judged)
+_named = msgspec.json.Decoder(_Named)
+_RECORDS: Final = uuid.UUID("5b0f7a1e-3c1d-5d0e-9f5e-6a4a1d2c7b90")
 
 
 def encode(event: Event) -> tuple[bytes, bytes]:
@@ -116,7 +135,18 @@ def judge(record: Record, catalog: Catalog, now: datetime) -> envelopes.Submissi
         raise InvalidEvent("", "the record has no value; expected an event")
     if "ce_specversion" in headers:
         return envelopes.decode(_structured(headers, record.value), catalog, now)
-    return envelopes.decode(record.value, catalog, now)
+    submission = envelopes.decode(record.value, catalog, now)
+    if bytes(_named.decode(record.value).id) in (b"", b"null"):
+        event = msgspec.structs.replace(submission.event, id=_made_id(record))
+        submission = msgspec.structs.replace(submission, event=event)
+    return submission
+
+
+def _made_id(record: Record) -> str:
+    """Of an event that brings none: the same whenever the record is read again. With the time, as a topic that was
+    made anew counts from zero."""
+    place = f"{record.topic}/{record.partition}/{record.offset}/{record.timestamp}"
+    return str(uuid.uuid5(_RECORDS, place))
 
 
 def _checked(headers: Headers) -> Mapping[str, bytes]:

@@ -54,6 +54,17 @@ horizon_age = Gauge(
     multiprocess_mode="mostrecent",
 )
 
+log_lag = Gauge(
+    "trigger_engine_log_lag",
+    "Records in the log's partitions of this engine that it was not given yet.",
+    multiprocess_mode="livesum",
+)
+log_partitions = Gauge(
+    "trigger_engine_log_partitions",
+    "Partitions of the log that this engine reads.",
+    multiprocess_mode="livesum",
+)
+
 
 def observe(histogram: Histogram, values: Iterable[float]) -> None:
     """Observe many. Sorted into buckets once for all, and not once a value: the lock and the look-up are most of it."""
