@@ -51,6 +51,9 @@ class Connection:
 
     security: Security = field(default_factory=Security)
 
+    name: str = "trigger-engine"
+    """What brokers call us in their logs, metrics and lists of members."""
+
     patience: timedelta = timedelta(seconds=10)
     """A request that was not answered for so long is given up, and its connection with it. A connection that the
     network cut without a word is found so, and there is time to begin anew before half a minute is over."""
@@ -60,6 +63,7 @@ class Connection:
         quiet.fewer_lines()
         return {
             "bootstrap_servers": self.servers,
+            "client_id": self.name,
             "request_timeout_ms": milliseconds(self.patience),
             "security_protocol": self.security.protocol,
             "ssl_context": self.security.ssl_context,

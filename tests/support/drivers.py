@@ -57,8 +57,8 @@ class Drivers(Protocol):
 
     async def a_day_passes(self) -> None: ...
 
-    async def spoil(self, event_id: str) -> None:
-        """What the log holds of the event cannot be read any more."""
+    async def append_spoiled(self, event_id: str) -> None:
+        """The log gets an event whose causation cannot be read."""
 
     def late_append(self, events_: Sequence[Event]) -> AbstractAsyncContextManager[None]:
         """Appends that began before the body and are finished after it."""
@@ -89,7 +89,9 @@ class Postgres:
     async def a_day_passes(self) -> None:
         await self.execute("UPDATE event SET day = day - 1")
 
-    async def spoil(self, event_id: str) -> None:
+    async def append_spoiled(self, event_id: str) -> None:
+        async with Database(self.dsn).lane() as connection:
+            await events.append(connection, [an_event(event_id)])
         await self.execute("UPDATE event SET causation = 'nonsense' WHERE id = $1", event_id)
 
     @asynccontextmanager
