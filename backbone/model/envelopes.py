@@ -2,8 +2,7 @@
 
     our own        {"resource", "action", "entity", "id"?, "project"?|"projectId"?, "entityId"?, "previous"?, "actor"?,
                    "time"?, "causation"?}
-    CloudEvents    1.0 structured: `type` ends in <resource>.<action>, `subject` is the entity's id, `data` the entity;
-                   extensions `project`, `actor`, `causation` (base64url)
+    CloudEvents    1.0 structured: see `cloudevents.py`
 
 A request holds one, an array, {"events": [...]}, or one a line (NDJSON). Each is judged alone. `docs/events.md`
 teaches both. This page is on the hot path: an event of 1.3 KB takes about 16 us, 10 of them to look at every value.
@@ -12,25 +11,16 @@ teaches both. This page is on the hot path: an event of 1.3 KB takes about 16 us
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
-import orjson
 
-from backbone.model import causation, definitions, json_text, written_form
+from backbone.model import causation, cloudevents, event_fields
 from backbone.model.causation import Causation
-from backbone.model.errors import Invalid, InvalidDefinition, InvalidEvent
-from backbone.model.events import MAX_EVENT_BYTES, Event
+from backbone.model.errors import InvalidEvent
+from backbone.model.event_fields import Submission
+from backbone.model.events import Event
 from backbone.model.resources import Catalog
-
-MAX_ID_LENGTH = 512
-
-
-class Submission(msgspec.Struct, frozen=True, gc=False):
-    """An event before its project's name was resolved: `project` is a name or an id, or None for the default."""
-
-    project: str | None
-    event: Event
 
 
 class OwnEvent(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -48,20 +38,6 @@ class OwnEvent(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     specversion: str | None = None  #: never ours: whoever says it means CloudEvents
 
 
-class CloudEvent(msgspec.Struct, frozen=True, gc=False):
-    specversion: str
-    id: str
-    source: str
-    type: str
-    data: msgspec.Raw
-    subject: str | None = None
-    time: datetime | None = None
-    datacontenttype: str | None = None
-    project: str | None = None
-    actor: str | None = None
-    causation: str | None = None
-
-
 class _Shape(msgspec.Struct, frozen=True):
     specversion: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
 
@@ -71,16 +47,10 @@ class _Many(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: msgspec.Raw = msgspec.field(name="$schema", default_factory=msgspec.Raw)
 
 
-class _Head(msgspec.Struct, frozen=True, gc=False):
-    id: str | int | None = None
-
-
 _own = msgspec.json.Decoder(OwnEvent)
-_cloud = msgspec.json.Decoder(CloudEvent)
 _shape = msgspec.json.Decoder(_Shape)
 _many = msgspec.json.Decoder(_Many)
 _array = msgspec.json.Decoder(list[msgspec.Raw])
-_head = msgspec.json.Decoder(_Head)
 
 
 def split(body: bytes, content_type: str = "application/json") -> list[bytes]:
@@ -96,7 +66,7 @@ def split(body: bytes, content_type: str = "application/json") -> list[bytes]:
         if start == b"{" and b'"events"' in body:
             return _events_of(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(body, error) from None
+        raise event_fields.unreadable(body, error) from None
     return [body]
 
 
@@ -119,27 +89,7 @@ def _colons(many: _Many) -> int:
 
 def decode(document: bytes, catalog: Catalog, now: datetime) -> Submission:
     """One event from the bytes it came in. Raises InvalidEvent with the field that is wrong."""
-    if len(document) > MAX_EVENT_BYTES:
-        raise InvalidEvent("", f"the event has {len(document):,} bytes; at most {MAX_EVENT_BYTES:,} are taken")
-    try:
-        document.decode()
-        submission = _from_any(document, catalog, now)
-    except UnicodeDecodeError as error:
-        raise InvalidEvent("", f"byte {error.start} is not UTF-8") from None
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise _unreadable(document, error) from None
-    json_text.read(document, InvalidEvent)
-    return submission
-
-
-def _unreadable(document: bytes, error: Exception) -> Invalid:
-    """What is no JSON is explained by orjson, which names the place, and half a surrogate pair for what it is."""
-    if not isinstance(error, msgspec.ValidationError | RecursionError):
-        try:
-            orjson.loads(document)
-        except orjson.JSONDecodeError as found:
-            return InvalidEvent("", f"is not JSON: {found}")
-    return written_form.explained(error, InvalidEvent)
+    return event_fields.taken(document, _from_any, catalog, now)
 
 
 def _from_any(document: bytes, catalog: Catalog, now: datetime) -> Submission:
@@ -151,99 +101,27 @@ def _from_any(document: bytes, catalog: Catalog, now: datetime) -> Submission:
     else:
         if own.specversion is None:
             return _from_own(own, catalog, now)
-    return _from_cloud(_cloud.decode(document), catalog, now)
+    return cloudevents.from_structured(document, catalog, now)
 
 
 def _from_own(own: OwnEvent, catalog: Catalog, now: datetime) -> Submission:
     resource, action = catalog.check_event(own.resource, own.action)
-    entity = _object(bytes(own.entity), "entity")
+    entity = event_fields.object_at("entity", bytes(own.entity))
     previous = bytes(own.previous)
     event = Event(
-        id=str(uuid.uuid4()) if own.id is None else _identity(own.id, "id"),
+        id=str(uuid.uuid4()) if own.id is None else event_fields.identity(own.id, "id"),
         project_id="",
         resource=resource,
         action=action,
-        entity_id=_entity_id(entity, "entity") if own.entity_id is None else _identity(own.entity_id, "entityId"),
+        entity_id=event_fields.entity_id(own.entity_id, "entityId", entity, "entity"),
         entity=entity,
-        previous=None if previous in (b"", b"null") else _object(previous, "previous"),
-        actor=_actor(own.actor),
-        time=_utc(own.time, now),
+        previous=None if previous in (b"", b"null") else event_fields.object_at("previous", previous),
+        actor=event_fields.actor(own.actor),
+        time=event_fields.utc(own.time, now),
         causation=None if own.causation is None else causation.checked(own.causation),
     )
     project = own.project_id or own.project
-    return Submission(_project(project, "projectId" if own.project_id else "project"), event)
-
-
-def _from_cloud(cloud: CloudEvent, catalog: Catalog, now: datetime) -> Submission:
-    if cloud.specversion != "1.0":
-        raise InvalidEvent("specversion", f"{written_form.clipped(cloud.specversion)!r} is not known; expected '1.0'")
-    words = cloud.type.split(".")
-    if len(words) < 2:
-        shown = written_form.clipped(cloud.type)
-        raise InvalidEvent("type", f"{shown!r} does not end in <resource>.<action>, such as com.example.Item.Created")
-    resource, action = catalog.check_event(words[-2], words[-1], path=("type", "type"))
-    entity = _object(bytes(cloud.data), "data")
-    event = Event(
-        id=_identity(cloud.id, "id"),
-        project_id="",
-        resource=resource,
-        action=action,
-        entity_id=_entity_id(entity, "data") if cloud.subject is None else _identity(cloud.subject, "subject"),
-        entity=entity,
-        actor=_actor(cloud.actor),
-        time=_utc(cloud.time, now),
-        causation=causation.from_header(cloud.causation) if cloud.causation else None,
-    )
-    return Submission(_project(cloud.project, "project"), event)
-
-
-def _object(document: bytes, path: str) -> bytes:
-    if document[:1] != b"{":
-        raise InvalidEvent(path, f"expected an object, got {document[:40].decode(errors='ignore')}")
-    return document
-
-
-def _entity_id(entity: bytes, path: str) -> str:
-    path = f"{path}.id"
-    try:
-        found = _head.decode(entity).id
-    except msgspec.ValidationError as error:
-        raise InvalidEvent(path, written_form.explained(error, InvalidEvent).reason) from None
-    if found is None:
-        raise InvalidEvent(path, "is missing: an event needs to say which entity changed")
-    return _identity(str(found), path)
-
-
-def _identity(value: str, path: str) -> str:
-    if not value or len(value) > MAX_ID_LENGTH or "\x00" in value:
-        shown = written_form.clipped(value)
-        raise InvalidEvent(path, f"{shown!r} is not an id: expected 1 to {MAX_ID_LENGTH} characters without NUL")
-    return value
-
-
-def _actor(actor: str | None) -> str | None:
-    return _identity(actor, "actor") if actor else None
-
-
-def _project(project: str | None, path: str) -> str | None:
-    if not project:
-        return None
-    try:
-        definitions.check_name(project, path)
-    except InvalidDefinition as error:
-        raise InvalidEvent(error.path, error.reason) from None
-    return project
-
-
-def _utc(time: datetime | None, now: datetime) -> datetime:
-    if time is None:
-        return now
-    if time.tzinfo is None:
-        return time.replace(tzinfo=UTC)
-    try:
-        return time.astimezone(UTC)
-    except OverflowError:
-        raise InvalidEvent("time", f"{time.isoformat()} is outside the years 1 to 9999 in UTC") from None
+    return Submission(event_fields.project(project, "projectId" if own.project_id else "project"), event)
 
 
 def encode(event: Event) -> bytes:
