@@ -70,7 +70,7 @@ def entity_id(said: str | None, said_path: str, entity: bytes, entity_path: str)
     """What was said to be it, else the `id` of the entity."""
     if said is not None:
         return identity(said, said_path)
-    path = f"{entity_path}.id"
+    path = written_form.joined(entity_path, "id")
     try:
         found = _head.decode(entity).id
     except msgspec.ValidationError as error:
