@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from backbone.model import envelopes, event_fields
+from backbone.model import envelopes
 from backbone.model.errors import NotFound
 from backbone.store import events
 from gateway import event_requests, intake, shapes
@@ -29,7 +29,7 @@ async def publish(call: Call) -> Any:
 
 async def show(call: Call) -> Any:
     event_id = call.path["id"]
-    if "\x00" in event_id or len(event_id) > event_fields.MAX_ID_LENGTH:
+    if "\x00" in event_id or len(event_id) > envelopes.MAX_ID_LENGTH:
         raise NotFound("event", event_id[:40])
     project = call.query.get("project")
     project_id = await call.parts.projects.found(project) if project else None

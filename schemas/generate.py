@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backbone.model import cloudevents, definitions, envelopes, event_fields, messages, triggers
+from backbone.model import cloudevents, definitions, envelopes, messages, triggers
 from backbone.model.causation import MAX_LINKS, Causation
 from backbone.model.resources import Catalog
 from backbone.model.states import ENDED
@@ -190,7 +190,7 @@ def _names_its_entity(entity: str, field: str) -> Schema:
 
 
 def _identity(least: int) -> Schema:
-    return {"minLength": least, "maxLength": event_fields.MAX_ID_LENGTH, "pattern": "^[^\\u0000]*$"}
+    return {"minLength": least, "maxLength": envelopes.MAX_ID_LENGTH, "pattern": "^[^\\u0000]*$"}
 
 
 def _name() -> Schema:

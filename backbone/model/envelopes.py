@@ -18,7 +18,8 @@ import msgspec
 from backbone.model import causation, cloudevents, event_fields
 from backbone.model.causation import Causation
 from backbone.model.errors import InvalidEvent
-from backbone.model.event_fields import Submission
+from backbone.model.event_fields import MAX_ID_LENGTH as MAX_ID_LENGTH
+from backbone.model.event_fields import Submission as Submission
 from backbone.model.events import Event
 from backbone.model.resources import Catalog
 
