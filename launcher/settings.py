@@ -117,6 +117,12 @@ class Settings:
     resources: tuple[str, ...] = ()
     """Resources beside the platform's seven, each `Name:Action,Action`, separated by `;`."""
 
+    connectors: str = ""
+    """A TOML file of the topics of other systems whose records become events. Empty: none."""
+
+    engine_port: int = 8901
+    """Of the engine's own pages in the cluster profile, /metrics and /healthz; they listen where the gateway does."""
+
     log_format: Literal["text", "json"] = "text"
     """How a line of the log is written."""
 

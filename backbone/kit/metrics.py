@@ -14,6 +14,9 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 events_accepted = Counter("trigger_engine_events_accepted", "Events taken into the log over HTTP.")
 dead_letters = Counter("trigger_engine_dead_letters", "Documents set aside because they could not be read.", ["where"])
+connector_records = Counter(
+    "trigger_engine_connector_records", "Records of other systems' topics that were carried on.", ["topic"]
+)
 events_read = Counter("trigger_engine_events_read", "Events that the engine carried through its stages.")
 matches = Counter("trigger_engine_matches", "Pairs of an event and a trigger that wants to know of it.")
 matches_stopped = Counter("trigger_engine_matches_stopped", "Matches that the guard stopped as a loop.")

@@ -52,6 +52,8 @@ def test_every_setting_is_read() -> None:
         "scan_quota": ("7", 7),
         "stop_grace": ("1.5s", timedelta(seconds=1.5)),
         "resources": (" Car:Created,Sold ; ;Bus:Created;", ("Car:Created,Sold", "Bus:Created")),
+        "connectors": ("a/file.toml", "a/file.toml"),
+        "engine_port": ("1", 1),
         "log_format": ("json", "json"),
         "log_level": ("DEBUG", "DEBUG"),
     }

@@ -1,0 +1,57 @@
+"""The connectors that TRIGGER_ENGINE_CONNECTORS names, tied to the event log, the dead letters and the projects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backbone.kit.loops import Health
+from backbone.model.errors import Invalid
+from backbone.model.resources import Catalog
+from backbone.ports import EventLog
+from backbone.store import dead_letters
+from backbone.store.database import Database
+from gateway.project_ids import ProjectIds
+from launcher.faust_host import Streams
+from launcher.settings import PREFIX, Settings
+from trigger_engine.connectors import configuration
+from trigger_engine.connectors.configuration import Connector
+from trigger_engine.connectors.intake import Destination, Intake
+
+GROUP = "trigger-engine.connectors"
+DEFAULT_PROJECT = "default"
+_SETTING = PREFIX + "CONNECTORS"
+
+
+def configured(settings: Settings) -> list[Connector]:
+    """Raises Invalid with the file, the block, the field and the value that is wrong."""
+    if not settings.connectors:
+        return []
+    path = Path(settings.connectors)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(_SETTING, f"{str(path)!r} cannot be read: {error}") from None
+    try:
+        return configuration.read(text, Catalog.with_additions(settings.resources))
+    except Invalid as error:
+        raise Invalid(f"{_SETTING}: {path}", str(error)) from None
+
+
+def streams(
+    settings: Settings, options: Mapping[str, Any], database: Database, event_log: EventLog, health: Health
+) -> Streams | None:
+    """None without a connector. `options` is how Kafka is reached, as aiokafka takes it."""
+    connectors = configured(settings)
+    if not connectors:
+        return None
+    destination = Destination(
+        append=event_log.append,
+        set_aside=partial(dead_letters.record, database.pool),
+        project_id=ProjectIds(database, make=True, default=DEFAULT_PROJECT).found_or_made,
+    )
+    catalog = Catalog.with_additions(settings.resources)
+    intakes = [Intake(connector, catalog, destination, health) for connector in connectors]
+    return Streams(options=options, group=GROUP, intakes=intakes)
