@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from backbone.kit.loops import Health
 from backbone.model.errors import Invalid
@@ -15,12 +13,12 @@ from backbone.store import dead_letters
 from backbone.store.database import Database
 from gateway.project_ids import ProjectIds
 from launcher.faust_host import Streams
+from launcher.servers import kafka_options
 from launcher.settings import PREFIX, Settings
 from trigger_engine.connectors import configuration
 from trigger_engine.connectors.configuration import Connector
 from trigger_engine.connectors.intake import Destination, Intake
 
-GROUP = "trigger-engine.connectors"
 DEFAULT_PROJECT = "default"
 _SETTING = PREFIX + "CONNECTORS"
 
@@ -35,15 +33,18 @@ def configured(settings: Settings) -> list[Connector]:
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(_SETTING, f"{str(path)!r} cannot be read: {error}") from None
     try:
-        return configuration.read(text, Catalog.with_additions(settings.resources))
+        connectors = configuration.read(text, Catalog.with_additions(settings.resources))
     except Invalid as error:
         raise Invalid(f"{_SETTING}: {path}", str(error)) from None
+    if connectors and not settings.kafka:
+        raise Invalid(_SETTING, f"is set, and would not be used: {PREFIX}KAFKA is not")
+    if settings.kafka_topic in {connector.topic for connector in connectors}:
+        raise Invalid(f"{_SETTING}: {path}", f"{settings.kafka_topic!r} is the topic of the events themselves")
+    return connectors
 
 
-def streams(
-    settings: Settings, options: Mapping[str, Any], database: Database, event_log: EventLog, health: Health
-) -> Streams | None:
-    """None without a connector. `options` is how Kafka is reached, as aiokafka takes it."""
+def streams(settings: Settings, database: Database, event_log: EventLog, health: Health) -> Streams | None:
+    """None without a connector."""
     connectors = configured(settings)
     if not connectors:
         return None
@@ -54,4 +55,4 @@ def streams(
     )
     catalog = Catalog.with_additions(settings.resources)
     intakes = [Intake(connector, catalog, destination, health) for connector in connectors]
-    return Streams(options=options, group=GROUP, intakes=intakes)
+    return Streams(options=kafka_options(settings), group=f"{settings.kafka_group}.connectors", intakes=intakes)

@@ -1,7 +1,7 @@
 """The Faust host as a process: an engine that only waits, and connectors into the event log in PostgreSQL.
 
-`python -m tests.support.connector_host KAFKA GROUP`, with the settings in the environment. With `fails` for a group
-the engine raises. Tells on standard output when the engine begins and ends, and when all has ended in order.
+`python -m tests.support.connector_host waits | fails`, with the settings in the environment: what the engine does.
+Tells on standard output when the engine begins and ends, and when all has ended in order.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from launcher import connectors, embedded, faust_host
 from launcher.settings import from_environment
 
 
-async def main(kafka: str, group: str) -> None:
+async def main(engine: str) -> None:
     settings, health = from_environment(), Health()
     async with embedded.parts(settings, "host", health) as parts:
-        options = {"bootstrap_servers": kafka}
-        streams = connectors.streams(settings, options, parts.database, parts.event_log, health)
+        streams = connectors.streams(settings, parts.database, parts.event_log, health)
         if streams is not None:
-            streams = replace(streams, group=group, session_timeout=timedelta(seconds=1.5))
-        engine = _fails if group == "fails" else _waits
-        await faust_host.run(engine, health, host=settings.host, port=settings.engine_port, streams=streams)
+            streams = replace(streams, session_timeout=timedelta(seconds=1.5))
+        body = _fails if engine == "fails" else _waits
+        await faust_host.run(body, health, host=settings.host, port=settings.engine_port, streams=streams)
     print("ended in order", flush=True)
 
 
