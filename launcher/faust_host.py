@@ -21,6 +21,7 @@ from aiokafka.client import AIOKafkaClient
 from faust.app.base import BootStrategy
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.sensors.prometheus import setup_prometheus_sensors
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.web import Request, Response, View
 from mode import Service
 
@@ -37,7 +38,10 @@ MOST = 500
 LOOK = timedelta(seconds=2)
 """How often it is looked whether Kafka is there."""
 
+TO_COMMIT = timedelta(seconds=2)
+
 KAFKA = "kafka of the connectors"
+CONSUMER = "consumer of the connectors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ async def run(
     streams: Streams | None = None,
 ) -> None:
     """Until SIGTERM or SIGINT; `body` is cancelled and awaited then. Raises what ended it otherwise."""
-    for chatty in ("faust", "mode"):  # a line for whatever starts and stops
+    for chatty in ("aiokafka", "faust", "mode"):  # a line for whatever starts and stops
         logging.getLogger(chatty).setLevel(logging.WARNING)
     app = _App(body, health, streams, host=host, port=port)
     worker = _Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
@@ -109,6 +113,29 @@ class _Boot(BootStrategy):
         )
 
 
+class _Thread(AIOKafkaConsumerThread):
+    mundane_level = "debug"
+
+    async def _commit(self, offsets: Mapping[Any, int]) -> bool:
+        """aiokafka would go on for ever, and nobody could stop while Kafka is away. The next time says it again."""
+        try:
+            async with asyncio.timeout(TO_COMMIT.total_seconds()):
+                return await super()._commit(offsets)
+        except TimeoutError:
+            return False
+
+    async def on_thread_stop(self) -> None:
+        try:
+            await super().on_thread_stop()
+        except asyncio.CancelledError:
+            pass  # of a task that aiokafka cancelled itself, which then waited for Kafka
+
+
+class _Consumer(Consumer):
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
+
+
 class _App(faust.App):
     BootStrategy = _Boot
     logger = logging.getLogger("faust.app")
@@ -131,8 +158,15 @@ class _App(faust.App):
         )
         setup_prometheus_sensors(self, name_prefix="faust")
         self.page("/healthz")(_health_page(health))
-        for intake in () if streams is None else streams.intakes:
-            self._connect(intake)
+        if streams is not None:
+            health.broken(CONSUMER, "starting")
+            self.transport.Consumer = _Consumer  # type: ignore[misc]
+            self.on_partitions_assigned.connect(self._consumes)
+            for intake in streams.intakes:
+                self._connect(intake)
+
+    async def _consumes(self, *_: Any, **__: Any) -> None:
+        self.health.well(CONSUMER)
 
     async def on_first_start(self) -> None:
         """Faust would make a folder for tables here."""
@@ -169,7 +203,7 @@ def _record(message: Any) -> Record:
         time=datetime.fromtimestamp(message.timestamp, UTC),
         key=message.key,
         value=message.value,
-        headers=dict(message.headers or ()),
+        headers={name: value or b"" for name, value in message.headers or ()},
     )
 
 

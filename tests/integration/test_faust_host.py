@@ -176,6 +176,8 @@ async def test_nothing_is_lost_or_doubled_when_hosts_and_the_broker_are_killed(
             await second.until_health(200)
             await producer.send_and_wait("labels", label(2_000))
             await until_entities(database, 2_001)
+            mortal_kafka.kill()
+            await second.until_health(503, "kafka of the connectors")
             assert await second.end() == 0
     [row] = await rows(database, "SELECT count(*) AS events, count(DISTINCT entity_id) AS entities FROM event")
     assert tuple(row) == (2_001, 2_001)
