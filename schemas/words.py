@@ -197,6 +197,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "event_time": _("When it happened, by the publisher's clock."),
         "actor": _("Who made the change."),
         "causation": _("The JSON of the chain; this execution is its last link."),
+        "by_reference": _("true: input and entity are too large to travel, and are fetched by who takes it."),
     },
     "Started": {
         "execution_id": _("Which execution."),

@@ -33,6 +33,15 @@ executions_finished = Counter("trigger_engine_executions_finished", "Attempts th
 executions_settled = Counter("trigger_engine_executions_settled", "Executions that came to a status.", ["status"])
 executions_retried = Counter("trigger_engine_executions_retried", "Failed attempts that are tried again.")
 executions_rescued = Counter("trigger_engine_executions_rescued", "Executions whose agent was lost.")
+executions_published_again = Counter(
+    "trigger_engine_executions_published_again", "Executions that a queue had confirmed and nobody began."
+)
+messages_redelivered = Counter(
+    "trigger_engine_messages_redelivered", "Messages that RabbitMQ gave out before: to somebody who went, or to us."
+)
+messages_set_aside = Counter(
+    "trigger_engine_messages_set_aside", "Messages of RabbitMQ that could not be read.", ["where"]
+)
 
 event_to_recorded = Histogram(
     "trigger_engine_event_to_recorded_seconds", "From an event in the log to its executions recorded.", buckets=_SECONDS
@@ -45,6 +54,11 @@ recorded_to_started = Histogram(
 run_time = Histogram("trigger_engine_run_seconds", "Time in the function.", buckets=_SECONDS)
 queue_age = Histogram("trigger_engine_queue_age_seconds", "Time an execution waited to be taken.", buckets=_SECONDS)
 
+broker_blocked = Gauge(
+    "trigger_engine_broker_blocked",
+    "1 while RabbitMQ takes nothing from us, short of memory or disk.",
+    multiprocess_mode="mostrecent",
+)
 queue_depth = Gauge(
     "trigger_engine_queue_depth",
     "Executions waiting in a service's queue.",

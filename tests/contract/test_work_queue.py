@@ -17,7 +17,7 @@ from backbone.ports import WorkQueue
 from tests.support import drivers
 from tests.support.drivers import SERVICE, Drivers, queued_items
 
-DRIVERS = {"postgres": (drivers.postgres, drivers.mortal_postgres)}
+DRIVERS = ("postgres", "rabbitmq")
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,31 @@ class UnderTest:
 
 
 @pytest.fixture(params=DRIVERS)
-async def under_test(request: pytest.FixtureRequest, database: str) -> AsyncIterator[UnderTest]:
-    async with DRIVERS[request.param][0](database) as found:
-        yield UnderTest(found, database)
+def under_test(request: pytest.FixtureRequest, database: str) -> UnderTest:
+    return UnderTest(request.getfixturevalue(f"on_{request.param}"), database)
+
+
+@pytest.fixture
+async def on_postgres(database: str) -> AsyncIterator[Drivers]:
+    async with drivers.postgres(database) as found:
+        yield found
 
 
 @pytest.fixture(params=DRIVERS)
-async def mortal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[UnderTest]:
-    async with DRIVERS[request.param][1](tmp_path / "server") as (found, store):
+def mortal(request: pytest.FixtureRequest) -> UnderTest:
+    found: UnderTest = request.getfixturevalue(f"mortal_{request.param}")
+    return found
+
+
+@pytest.fixture
+async def mortal_postgres(tmp_path: Path) -> AsyncIterator[UnderTest]:
+    async with drivers.mortal_postgres(tmp_path / "server") as (found, store):
         yield UnderTest(found, store)
+
+
+@pytest.fixture
+def mortal_rabbitmq(mortal_on_rabbitmq: Drivers, database: str) -> UnderTest:
+    return UnderTest(mortal_on_rabbitmq, database)
 
 
 @pytest.fixture

@@ -338,3 +338,57 @@ SELECT pg_try_advisory_lock(hashtextextended($1, 0))
 SELECT coalesce(extract(epoch FROM max(now() - xact_start)), 0)::float8
 FROM pg_stat_activity
 WHERE backend_xid IS NOT NULL
+
+-- name: lease
+-- What agents ask for whose queue is elsewhere. No other holder's lease is touched; an asking that is repeated is given
+-- what it was given before. Whether the attempts may begin is asked next (`startable`), in the same transaction: asked
+-- first, an attempt that another agent begins and ends meanwhile would begin again.
+INSERT INTO lease (asking, session_id, execution_id, attempt)
+SELECT DISTINCT ON (execution_id) asking, session_id, execution_id, attempt
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[]) AS asked (asking, session_id, execution_id, attempt)
+ORDER BY execution_id
+ON CONFLICT (execution_id) DO UPDATE SET asking = excluded.asking
+    WHERE lease.asking = excluded.asking
+      AND lease.attempt = excluded.attempt
+      AND lease.session_id = excluded.session_id
+RETURNING asking, execution_id, attempt
+
+-- name: startable
+-- Of these attempts, as in `take`.
+SELECT asked.execution_id
+FROM unnest($1::uuid[], $2::smallint[], $3::text[]) AS asked (execution_id, attempt, service_id)
+CROSS JOIN LATERAL (
+    SELECT
+    FROM execution
+    WHERE execution.id = asked.execution_id
+      AND execution.attempt = asked.attempt
+      AND execution.service_id = asked.service_id
+      AND execution.status IN ('created', 'queued')
+    OFFSET 0
+) AS execution
+
+-- name: beats
+-- Of many sessions at once.
+INSERT INTO agent_session (id, service_id, lease_until)
+SELECT DISTINCT ON (id) id, service_id, now() + lease
+FROM unnest($1::uuid[], $2::text[], $3::interval[]) AS beat (id, service_id, lease)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+
+-- name: to terminate
+-- Of those that these sessions hold, the ones that somebody asked to end.
+SELECT lease.session_id, execution.id
+FROM lease
+CROSS JOIN LATERAL (
+    SELECT id
+    FROM execution
+    WHERE execution.id = lease.execution_id
+      AND execution.to_terminate
+    OFFSET 0
+) AS execution
+WHERE lease.session_id = ANY ($1::uuid[])
+
+-- name: leaves
+UPDATE agent_session
+SET lease_until = now()
+WHERE id = ANY ($1::uuid[])
