@@ -11,7 +11,8 @@ from backbone.model.resources import Catalog
 from backbone.ports import EventLog
 from backbone.store import dead_letters
 from backbone.store.database import Database
-from gateway.project_ids import ProjectIds
+from backbone.store.project_ids import ProjectIds
+from launcher import embedded
 from launcher.faust_host import Streams
 from launcher.servers import kafka_options
 from launcher.settings import PREFIX, Settings
@@ -19,7 +20,6 @@ from trigger_engine.connectors import configuration
 from trigger_engine.connectors.configuration import Connector
 from trigger_engine.connectors.intake import Destination, Intake
 
-DEFAULT_PROJECT = "default"
 _SETTING = PREFIX + "CONNECTORS"
 
 
@@ -51,7 +51,7 @@ def streams(settings: Settings, database: Database, event_log: EventLog, health:
     destination = Destination(
         append=event_log.append,
         set_aside=partial(dead_letters.record, database.pool),
-        project_id=ProjectIds(database, make=True, default=DEFAULT_PROJECT).found_or_made,
+        project_id=ProjectIds(database, make=True, default=embedded.DEFAULT_PROJECT).found_or_made,
     )
     catalog = Catalog.with_additions(settings.resources)
     intakes = [Intake(connector, catalog, destination, health) for connector in connectors]

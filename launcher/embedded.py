@@ -11,20 +11,32 @@ from backbone.drivers.event_log.postgres import PostgresEventLog
 from backbone.drivers.reports.postgres import PostgresReports
 from backbone.drivers.work_queue.postgres import PostgresWorkQueue
 from backbone.kit.loops import Health, keep
+from backbone.ports import EventLog, Reports, WorkQueue
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
 from launcher.settings import Settings
 
+DEFAULT_PROJECT = "default"
+"""Of events that name none."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(slots=True, kw_only=True)
 class Parts:
     """What every role stands on."""
 
     database: Database
     wakeups: Wakeups
-    event_log: PostgresEventLog
-    work_queue: PostgresWorkQueue
-    reports: PostgresReports
+    event_log: EventLog
+    work_queue: WorkQueue
+    reports: Reports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentParts:
+    """What an agent stands on."""
+
+    work_queue: WorkQueue
+    reports: Reports
 
 
 @asynccontextmanager
@@ -33,18 +45,14 @@ async def parts(settings: Settings, name: str, health: Health) -> AsyncIterator[
         database = await Database(settings.database, f"trigger-engine {name}").open()
         stack.push_async_callback(database.close)
         wakeups = Wakeups(database)
-        made = Parts(
-            database=database,
-            wakeups=wakeups,
-            event_log=PostgresEventLog(database, wakeups),
-            work_queue=PostgresWorkQueue(database, wakeups),
-            reports=PostgresReports(database, wakeups),
-        )
-        for driver in (made.event_log, made.work_queue, made.reports):
+        event_log = PostgresEventLog(database, wakeups)
+        work_queue = PostgresWorkQueue(database, wakeups)
+        reports = PostgresReports(database, wakeups)
+        for driver in (event_log, work_queue, reports):
             stack.push_async_callback(driver.close)
         listening = asyncio.create_task(keep("wakeups", wakeups.run, health))
         stack.push_async_callback(_end, listening)
-        yield made
+        yield Parts(database=database, wakeups=wakeups, event_log=event_log, work_queue=work_queue, reports=reports)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -157,7 +157,8 @@ class _App(faust.App):
             web_port=port,
         )
         setup_prometheus_sensors(self, name_prefix="faust")
-        self.page("/healthz")(_health_page(health))
+        self.page("/healthz")(_page(lambda: (200, {"alive": True})))
+        self.page("/readyz")(_page(lambda: (200 if health.ready else 503, _readiness(health))))
         if streams is not None:
             health.broken(CONSUMER, "starting")
             self.transport.Consumer = _Consumer  # type: ignore[misc]
@@ -263,11 +264,16 @@ class _Kafka(Service):
         self._health.broken(KAFKA, reason)
 
 
-def _health_page(health: Health) -> Any:
+def _page(told: Callable[[], tuple[int, dict[str, Any]]]) -> Any:
     async def page(view: View, request: Request) -> Response:
-        return view.json({"ready": health.ready, "detail": health.detail}, status=200 if health.ready else 503)
+        status, document = told()
+        return view.json(document, status=status)
 
     return page
+
+
+def _readiness(health: Health) -> dict[str, Any]:
+    return {"ready": health.ready, "detail": health.detail}
 
 
 def _reached(streams: Streams) -> dict[str, Any]:

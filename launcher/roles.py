@@ -11,8 +11,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,16 +98,39 @@ async def run(role: str) -> None:
     health = Health()
     name = f"{role} {os.getpid()}"
     async with AsyncExitStack() as stack:
-        if role != "gateway":
-            await stack.enter_async_context(status_page.shown(health, settings.host, settings.status_port))
-        parts = await stack.enter_async_context(embedded.parts(settings, role, health))
+        parts = await stack.enter_async_context(_parts(settings, role, health))
         stack.push_async_callback(_forget, parts, name)
         telling = asyncio.create_task(keep("tell", lambda: _tell(parts, name, role, health), Health()))
         try:
-            await until_told(keep(role, lambda: ROLES[role](settings, parts, health), health))
+            await _serve(role, settings, parts, health, lambda: ROLES[role](settings, parts, health))
         finally:
             telling.cancel()
             await asyncio.wait([telling])
+
+
+def _parts(settings: Settings, role: str, health: Health) -> AbstractAsyncContextManager[embedded.Parts]:
+    """Clients of servers that the settings do not name are not even imported."""
+    if not (settings.kafka or settings.rabbitmq):
+        return embedded.parts(settings, role, health)
+    from launcher import cluster
+
+    return cluster.parts(settings, role, health)
+
+
+async def _serve(
+    role: str, settings: Settings, parts: embedded.Parts, health: Health, body: Callable[[], Awaitable[None]]
+) -> None:
+    if role == "engine" and settings.kafka:
+        from launcher import connectors, faust_host
+
+        streams = connectors.streams(settings, parts.database, parts.event_log, health)
+        await faust_host.run(
+            lambda: keep(role, body, health), health, host=settings.host, port=settings.status_port, streams=streams
+        )
+        return
+    port = 0 if role == "gateway" else settings.status_port
+    async with status_page.shown(health, settings.host, port):
+        await until_told(keep(role, body, health))
 
 
 async def until_told(body: Awaitable[None]) -> None:
@@ -153,7 +176,7 @@ async def _forget(parts: embedded.Parts, name: str) -> None:
 
 
 async def run_agent(service_id: str) -> int:
-    settings = from_environment()
+    settings = from_environment(needs=())
     drain, soon = _stop_on(signal.SIGTERM), _stop_on(signal.SIGINT)
     ready = asyncio.Event()
     working = asyncio.create_task(_work(service_id, settings, drain, soon, ready))
@@ -182,7 +205,7 @@ async def _work(
         ready.set()
         status_line.tell("ready")
 
-    async with embedded.parts(settings, "agent", Health()) as parts:
+    async with _agent_parts(settings, service_id) as parts:
         try:
             loaded = await functions.load(
                 settings.url, settings.token or None, service_id, Path(os.environ[DATA]) / "code"
@@ -196,6 +219,18 @@ async def _work(
             status_line.tell(str(error).replace("\n", " "))
             return LOAD_FAILED
     return 0
+
+
+@asynccontextmanager
+async def _agent_parts(settings: Settings, service_id: str) -> AsyncIterator[embedded.AgentParts]:
+    if settings.rabbitmq:
+        from launcher import cluster
+
+        async with cluster.agent_parts(settings, service_id, Health()) as of_agent:
+            yield of_agent
+        return
+    async with embedded.parts(settings, "agent", Health()) as parts:
+        yield embedded.AgentParts(work_queue=parts.work_queue, reports=parts.reports)
 
 
 def _stop_on(*signals: signal.Signals) -> asyncio.Event:
@@ -227,7 +262,7 @@ def keep_environment_private() -> None:
 def main() -> None:
     die_with_parent()
     role, *rest = sys.argv[1:]
-    settings = from_environment()
+    settings = from_environment(needs=() if role == "agent" else ("database",))
     logs.configure(role, form=settings.log_format, level=settings.log_level)
     if role == "agent":
         keep_environment_private()

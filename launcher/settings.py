@@ -36,6 +36,12 @@ class Settings:
     kafka_partitions: int = 12
     """How many partitions the topic is made with. Twelve are shared out evenly among 1, 2, 3, 4, 6 or 12 engines."""
 
+    kafka_replicas: int = 1
+    """How many brokers have a copy of each record of the topic. Three, where there are three."""
+
+    kafka_in_sync: int = 1
+    """How many of them must have it before it counts as written. One fewer than the copies lets one broker be away."""
+
     kafka_instance_id: str = ""
     """Static membership: an engine that comes back under the same id within the session gets its partitions back
     without a rebalance. Each engine needs one of its own. Empty: none."""
@@ -119,9 +125,6 @@ class Settings:
 
     connectors: str = ""
     """A TOML file of the topics of other systems whose records become events. Empty: none."""
-
-    engine_port: int = 8901
-    """Of the engine's own pages in the cluster profile, /metrics and /healthz; they listen where the gateway does."""
 
     log_format: Literal["text", "json"] = "text"
     """How a line of the log is written."""

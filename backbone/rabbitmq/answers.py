@@ -77,6 +77,7 @@ async def _lease(connection: asyncpg.Connection, takes: Sequence[Take]) -> Found
         rows = await connection.fetch(
             sql("work/startable"), executions, attempts, [services[row["asking"]] for row in leased]
         )
+        await connection.execute(sql("work/forget begun"), executions, attempts)
         startable = {row["execution_id"] for row in rows}
         over = [row for row in leased if row["execution_id"] not in startable]
         if over:

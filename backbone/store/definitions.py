@@ -184,6 +184,10 @@ async def services(connection: Connection, project_id: str | None = None, name: 
     return [service_from_row(row) for row in await connection.fetch(sql("definition/services"), project_id, name)]
 
 
+async def service_ids(connection: Connection) -> list[str]:
+    return [row["id"] for row in await connection.fetch(sql("definition/service ids"))]
+
+
 async def delete_service(connection: Connection, service_id: str) -> None:
     """Its triggers go with it, and what waits for it is canceled."""
     if await connection.fetchval(sql("definition/delete service"), service_id) is None:

@@ -158,16 +158,6 @@ async def due(connection: asyncpg.Connection, rooms: Mapping[str, int]) -> list[
     return [work_item(row) for row in await connection.fetch(sql("work/due"), list(rooms), list(rooms.values()))]
 
 
-async def grant(
-    connection: asyncpg.Connection, session: UUID, asked: Sequence[tuple[UUID, int]]
-) -> list[tuple[UUID, int]]:
-    """Lease to the session what of these (execution, attempt) can be started and nobody else has; return it."""
-    rows = await connection.fetch(
-        sql("work/grant"), [execution_id for execution_id, _ in asked], [attempt for _, attempt in asked], session
-    )
-    return [(row["execution_id"], row["attempt"]) for row in rows]
-
-
 async def confirm(connection: asyncpg.Connection, items: Sequence[WorkItem], *, queue_too: bool) -> None:
     """The queue has these; with `queue_too` this very statement puts them there."""
     await connection.execute(

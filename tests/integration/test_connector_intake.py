@@ -16,7 +16,7 @@ from backbone.model.errors import InvalidEvent
 from backbone.model.events import Event
 from backbone.model.resources import Catalog
 from backbone.store import dead_letters
-from gateway.project_ids import ProjectIds
+from backbone.store.project_ids import ProjectIds
 from launcher import embedded
 from launcher.settings import Settings
 from tests.support.drivers import mortal_postgres

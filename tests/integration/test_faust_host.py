@@ -39,7 +39,7 @@ class Host:
     async def until_health(self, status: int, detail: str = "") -> None:
         async def is_so() -> bool:
             assert self.process.returncode is None
-            page = await self.page("/healthz")
+            page = await self.page("/readyz")
             return page is not None and page.status_code == status and detail in page.json()["detail"]
 
         await until(is_so)
@@ -59,7 +59,7 @@ class Host:
 @asynccontextmanager
 async def host(engine: str = "waits", **settings: str) -> AsyncIterator[Host]:
     port = servers.free_port()
-    given = {"ENGINE_PORT": str(port)} | {name.upper(): value for name, value in settings.items()}
+    given = {"STATUS_PORT": str(port)} | {name.upper(): value for name, value in settings.items()}
     environment = os.environ | {f"TRIGGER_ENGINE_{name}": value for name, value in given.items()}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.connector_host", engine,

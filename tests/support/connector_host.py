@@ -26,7 +26,7 @@ async def main(engine: str) -> None:
         if streams is not None:
             streams = replace(streams, session_timeout=timedelta(seconds=1.5))
         body = _fails if engine == "fails" else _waits
-        await faust_host.run(body, health, host=settings.host, port=settings.engine_port, streams=streams)
+        await faust_host.run(body, health, host=settings.host, port=settings.status_port, streams=streams)
     print("ended in order", flush=True)
 
 

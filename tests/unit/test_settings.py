@@ -27,6 +27,8 @@ def test_every_setting_is_read() -> None:
         "kafka_topic": ("t", "t"),
         "kafka_group": ("g", "g"),
         "kafka_partitions": ("3", 3),
+        "kafka_replicas": ("3", 3),
+        "kafka_in_sync": ("2", 2),
         "kafka_instance_id": ("i", "i"),
         "kafka_security": ("sasl_ssl", "sasl_ssl"),
         "kafka_sasl_mechanism": ("PLAIN", "PLAIN"),
@@ -53,7 +55,6 @@ def test_every_setting_is_read() -> None:
         "stop_grace": ("1.5s", timedelta(seconds=1.5)),
         "resources": (" Car:Created,Sold ; ;Bus:Created;", ("Car:Created,Sold", "Bus:Created")),
         "connectors": ("a/file.toml", "a/file.toml"),
-        "engine_port": ("1", 1),
         "log_format": ("json", "json"),
         "log_level": ("DEBUG", "DEBUG"),
     }

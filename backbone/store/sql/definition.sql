@@ -124,6 +124,10 @@ FROM service
 WHERE id = $1
 FOR UPDATE
 
+-- name: service ids
+SELECT id
+FROM service
+
 -- name: services
 SELECT *
 FROM service

@@ -177,48 +177,6 @@ WHERE (execution_id, attempt) IN (
   AND published_at IS NOT NULL
 RETURNING execution_id
 
--- name: grant
--- An agent that reaches no database asks for what the queue gave it. Granted is what can be started and nobody else
--- has, and again what this session was granted and has not begun: it may not have heard the answer.
-WITH asked AS (
-    SELECT DISTINCT execution_id, attempt
-    FROM unnest($1::uuid[], $2::smallint[]) AS asked (execution_id, attempt)
-),
-startable AS (
-    SELECT execution.id, execution.attempt
-    FROM asked
-    CROSS JOIN LATERAL (
-        SELECT id, attempt
-        FROM execution
-        WHERE execution.id = asked.execution_id
-          AND execution.attempt = asked.attempt
-          AND execution.status IN ('created', 'queued')
-        OFFSET 0
-    ) AS execution
-),
-leased AS (
-    INSERT INTO lease (execution_id, attempt, session_id)
-    SELECT id, attempt, $3
-    FROM startable
-    ORDER BY id
-    ON CONFLICT (execution_id) DO UPDATE
-    SET session_id = excluded.session_id
-    WHERE lease.session_id = excluded.session_id
-      AND lease.attempt = excluded.attempt
-    RETURNING execution_id, attempt
-),
--- Somebody has it now, or nobody can start it any more.
-forgotten AS (
-    DELETE FROM pending
-    USING asked
-    WHERE pending.execution_id = asked.execution_id
-      AND pending.attempt = asked.attempt
-      AND (asked.execution_id IN (SELECT execution_id FROM leased)
-           OR asked.execution_id NOT IN (SELECT id FROM startable))
-)
-SELECT execution_id, attempt
-FROM leased
-
 -- name: put and confirm
 -- The queue is in this database: both in one transaction.
 WITH put AS (
@@ -366,6 +324,13 @@ CROSS JOIN LATERAL (
       AND execution.status IN ('created', 'queued')
     OFFSET 0
 ) AS execution
+
+-- name: forget begun
+-- An agent has them now, or nobody can begin them any more: they need not be published again.
+DELETE FROM pending
+USING unnest($1::uuid[], $2::smallint[]) AS begun (execution_id, attempt)
+WHERE pending.execution_id = begun.execution_id
+  AND pending.attempt = begun.attempt
 
 -- name: beats
 -- Of many sessions at once.

@@ -1,0 +1,110 @@
+"""The cluster profile's drivers: events in Kafka, executions and reports in RabbitMQ, as far as the settings name them.
+
+PostgreSQL is beside them as in the embedded profile, but for agents: they reach RabbitMQ and the gateway, and nothing
+else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from agent.inputs import Inputs
+from backbone.drivers.event_log.kafka import KafkaEventLog
+from backbone.drivers.reports.rabbitmq import RabbitReports
+from backbone.drivers.work_queue.rabbitmq import RabbitWorkQueue
+from backbone.kafka.connection import Connection, Security
+from backbone.kafka.consumer import Group
+from backbone.kafka.topics import Topic
+from backbone.kit.loops import Health, keep
+from backbone.model.resources import Catalog
+from backbone.rabbitmq import answers, queues
+from backbone.rabbitmq.connection import Address, Rabbit
+from backbone.store import definitions
+from backbone.store.database import Database
+from backbone.store.project_ids import ProjectIds
+from launcher import embedded, servers
+from launcher.embedded import AgentParts, Parts
+from launcher.settings import Settings
+
+
+@asynccontextmanager
+async def parts(settings: Settings, role: str, health: Health) -> AsyncIterator[Parts]:
+    async with AsyncExitStack() as stack:
+        made = await stack.enter_async_context(embedded.parts(settings, role, health))
+        if settings.kafka and role in ("engine", "gateway"):
+            made.event_log = await _event_log(stack, settings, made.database, role, health)
+        if settings.rabbitmq:
+            rabbit = await _rabbit(stack, settings, role, health)
+            work_queue = RabbitWorkQueue(rabbit, services=partial(definitions.service_ids, made.database.pool))
+            stack.push_async_callback(work_queue.close)
+            reports = RabbitReports(rabbit)
+            stack.push_async_callback(reports.close)
+            made.work_queue, made.reports = work_queue, reports
+            if role == "dispatcher":
+                answering = partial(answers.run, made.database, rabbit)
+                await stack.enter_async_context(_kept("answers", answering, health))
+                dropping = partial(queues.run, made.database, made.wakeups, work_queue.drop)
+                await stack.enter_async_context(_kept("queues", dropping, health))
+        yield made
+
+
+@asynccontextmanager
+async def agent_parts(settings: Settings, service_id: str, health: Health) -> AsyncIterator[AgentParts]:
+    async with AsyncExitStack() as stack:
+        rabbit = await _rabbit(stack, settings, "agent", health)
+        inputs = await stack.enter_async_context(Inputs(settings.url, settings.token or None, service_id))
+        work_queue = RabbitWorkQueue(rabbit, fetch=inputs.fetch)
+        stack.push_async_callback(work_queue.close)
+        reports = RabbitReports(rabbit)
+        stack.push_async_callback(reports.close)
+        yield AgentParts(work_queue=work_queue, reports=reports)
+
+
+async def _event_log(
+    stack: AsyncExitStack, settings: Settings, database: Database, role: str, health: Health
+) -> KafkaEventLog:
+    options = servers.kafka_options(settings)
+    security = Security(
+        protocol=options["security_protocol"],
+        mechanism=options.get("sasl_mechanism", "PLAIN"),
+        user=options.get("sasl_plain_username"),
+        password=options.get("sasl_plain_password"),
+        ssl_context=options.get("ssl_context"),
+    )
+    log = KafkaEventLog(
+        Connection(servers=settings.kafka, security=security, name=f"trigger-engine {role}"),
+        Topic(
+            name=settings.kafka_topic,
+            partitions=settings.kafka_partitions,
+            replicas=settings.kafka_replicas,
+            in_sync=settings.kafka_in_sync,
+            retention=settings.retention,
+        ),
+        Group(id=settings.kafka_group, member=settings.kafka_instance_id or None),
+        ProjectIds(database, make=True, default=embedded.DEFAULT_PROJECT),
+        health,
+        catalog=Catalog.with_additions(settings.resources),
+    )
+    stack.push_async_callback(log.close)
+    await log.open()
+    return log
+
+
+async def _rabbit(stack: AsyncExitStack, settings: Settings, role: str, health: Health) -> Rabbit:
+    address = servers.rabbitmq_address(settings)
+    rabbit = Rabbit(Address(url=address.url, tls=address.context), f"trigger-engine {role}", health)
+    stack.push_async_callback(rabbit.close)
+    return rabbit
+
+
+@asynccontextmanager
+async def _kept(name: str, body: Callable[[], Awaitable[None]], health: Health) -> AsyncIterator[None]:
+    task = asyncio.create_task(keep(name, body, health))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
