@@ -84,16 +84,22 @@ async def mortal_rabbitmq(tmp_path: Path) -> AsyncIterator[rabbitmq.RabbitMQServ
         server.end()
 
 
-@pytest.fixture
-async def mortal_kafka(tmp_path: Path) -> AsyncIterator[kafka.KafkaServer]:
-    """A running server for one test to kill, stop and start again."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def mortal_kafka_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[kafka.KafkaServer]:
     with skipped_where_missing():
-        server = kafka.KafkaServer(tmp_path / "kafka")
+        server = kafka.KafkaServer(tmp_path_factory.mktemp("mortal-kafka"))
     try:
-        await server.start()
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture
+async def mortal_kafka(mortal_kafka_of_the_run: kafka.KafkaServer) -> kafka.KafkaServer:
+    """A running server for one test to kill, stop and start again. The next one finds its topics."""
+    if not mortal_kafka_of_the_run.pids:
+        await mortal_kafka_of_the_run.start()
+    return mortal_kafka_of_the_run
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, TypeVar
 from aiokafka.errors import KafkaError
 
 from backbone.kafka import quiet
-from backbone.model.errors import Invalid
 
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -35,13 +34,7 @@ class Security:
     mechanism: Mechanism = "PLAIN"
     user: str | None = None
     password: str | None = field(default=None, repr=False)
-    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        if self.protocol.startswith("SASL") and (self.user is None or self.password is None):
-            raise Invalid("kafka", f"{self.protocol} needs a user and a password")
-        if self.protocol.endswith("SSL") and self.ssl_context is None:
-            raise Invalid("kafka", f"{self.protocol} needs an SSL context")
+    ssl_context: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

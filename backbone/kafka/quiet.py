@@ -11,8 +11,8 @@ LINES: Final = 3
 MINUTE: Final = 60.0  # seconds
 
 
-class Few(logging.Handler):
-    """Hands on the first lines of each minute, as if the root logger had got them itself."""
+class Few(logging.Filter):
+    """Lets the first lines of each minute through."""
 
     def __init__(self, lines: int = LINES) -> None:
         super().__init__()
@@ -21,24 +21,26 @@ class Few(logging.Handler):
         self._shown = 0
         self._held_back = 0
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
         if record.created - self._began >= MINUTE:
             self._began, self._shown = record.created, 0
         if self._shown >= self._lines:
             self._held_back += 1
-            return
+            return False
         self._shown += 1
         if self._held_back:
             record.held_back, self._held_back = self._held_back, 0
-        root = logging.getLogger()
-        if root.isEnabledFor(record.levelno):
-            root.handle(record)
+        return True
+
+
+_few = Few()
 
 
 def fewer_lines() -> None:
     """From now on; calling it again changes nothing. What aiokafka does in order is not worth a line."""
-    logger = logging.getLogger("aiokafka")
-    if not any(isinstance(handler, Few) for handler in logger.handlers):
-        logger.addHandler(Few())
-        logger.setLevel(logging.WARNING)
-        logger.propagate = False
+    root = logging.getLogger("aiokafka")
+    root.setLevel(logging.WARNING)
+    # A filter holds for the lines of its own logger only, not for those of the loggers below it.
+    for logger in (root, *logging.Logger.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger) and logger.name.startswith("aiokafka"):
+            logger.addFilter(_few)

@@ -166,7 +166,11 @@ def test_data_cannot_slip_attributes_into_a_binary_cloudevent() -> None:
         (Record(b"\x00\x01garbage"), "", "is not JSON: unexpected character: line 1 column 1 (char 0)"),
         (Record(b"\xff\xfe{}"), "", "byte 0 is not UTF-8"),
         (Record(b'{"resource": "Item"}'), "action", "is missing"),
-        (Record(LEAST, (("trigger-engine-event", b"2"),)), "headers.trigger-engine-event", "'2' is not known; expected '1'"),
+        (
+            Record(LEAST, (("trigger-engine-event", b"2"),)),
+            "headers.trigger-engine-event",
+            "'2' is not known; expected '1'",
+        ),
         (Record(LEAST, (("h", b""),) * 65), "headers", "there are 65; at most 64 are taken"),
         (Record(LEAST, (("h", b"x" * 32_768),)), "headers", "they have 32,769 bytes; at most 32,768 are taken"),
         (Record(LEAST, (("ce_specversion", b"1.0"), ("ce_id", b"\xff"))), "headers.ce_id", "is not UTF-8"),
@@ -175,10 +179,13 @@ def test_data_cannot_slip_attributes_into_a_binary_cloudevent() -> None:
             "",
             f"the event has {MAX_EVENT_BYTES + len(LEAST):,} bytes; at most {MAX_EVENT_BYTES:,} are taken",
         ),
-        (Record(LEAST.replace(b"item-17", b"a\\u0000")), "entity.id", "'a\\x00' is not an id: expected 1 to 512 characters without NUL"),
+        (
+            Record(LEAST.replace(b"item-17", b"a\\u0000")),
+            "entity.id",
+            "'a\\x00' is not an id: expected 1 to 512 characters without NUL",
+        ),
     ],
-    ids=["no value", "no JSON", "no UTF-8", "no event", "version", "many headers", "large headers", "header", "large", "NUL"],
-)  # fmt: skip
+)
 def test_what_is_refused_names_the_field_and_the_value(record: Record, path: str, reason: str) -> None:
     found = refused(record)
     if reason.startswith("is not JSON"):
@@ -206,5 +213,5 @@ def test_a_larger_one_is_refused_by_its_size() -> None:
     ("key", "partition"), [(b"21", 973932308), (b"foobar", 790332482), (b"a-little-bit-long-string", 985981536)]
 )
 def test_keys_go_to_the_partitions_that_other_clients_choose(key: bytes, partition: int) -> None:
-    """Values of murmur2 from the tests of Kafka's own Java client, -973932308, -790332482, -985981536, made positive."""
+    """murmur2 as Kafka's own client has it in its tests: these numbers, each with a minus."""
     assert partition_of(key, 2**31) == (-partition) & 0x7FFFFFFF

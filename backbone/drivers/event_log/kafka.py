@@ -68,6 +68,7 @@ class KafkaEventLog:
         self._consumer = Consumer(connection, topic.name, group)
         self._reading = _Reading(projects, catalog or Catalog())
         self._ready = asyncio.Event()  #: the topic is there, and as it should be
+        self._refusal: str | None = None  #: why it is not
         self._tending: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -88,10 +89,13 @@ class KafkaEventLog:
         if not events:
             return
         written = [records.encode(event) for event in events]
+        if self._refusal is not None:
+            raise Unavailable(SERVICE, self._refusal)
         try:
-            await asyncio.wait_for(self._ready.wait(), self._limit.total_seconds())
+            async with asyncio.timeout(self._limit.total_seconds()):
+                await self._ready.wait()
         except TimeoutError:
-            raise Unavailable(SERVICE, self._health.wrong.get(SERVICE, "it was not reached yet")) from None
+            raise Unavailable(SERVICE, f"no broker was reached at {self._connection.servers}") from None
         await self._producer.send(self._topic.name, written, records.JUDGED)
 
     async def read(self, limit: int) -> AsyncGenerator[KafkaEventBatch, None]:
@@ -119,16 +123,16 @@ class KafkaEventLog:
             metrics.log_lag.set(0)
 
     async def _until_ready(self) -> None:
-        told = ""
         while not self._ready.is_set():
             try:
                 await topics.ensure(self._connection, [self._topic])
+                self._refusal = None
                 self._ready.set()
             except TriggerEngineError as error:
-                self._health.broken(SERVICE, str(error))
-                if str(error) != told:
-                    told = str(error)
-                    log.error("cannot use the topic", extra={"reason": told})
+                if self._refusal != str(error):
+                    self._refusal = str(error)
+                    log.error("cannot use the topic", extra={"reason": self._refusal})
+                self._health.broken(SERVICE, self._refusal)
                 await asyncio.sleep(LOOK_AGAIN)
 
 
