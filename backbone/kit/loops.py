@@ -72,6 +72,6 @@ def _broke(name: str, health: Health, reason: str, error: Exception | None = Non
 
 
 def _trace_of(error: Exception | None) -> Exception | None:
-    """A server that went away needs no traceback; a mistake of ours does."""
-    foreign = isinstance(error, OSError) or type(error).__module__.startswith("asyncpg")
-    return None if foreign else error
+    """A server that went away needs no traceback, nor what we raise on purpose; a mistake of ours does."""
+    expected = isinstance(error, OSError) or type(error).__module__.startswith(("asyncpg", "backbone.model.errors"))
+    return None if expected else error

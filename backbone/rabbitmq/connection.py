@@ -36,6 +36,9 @@ ANSWERS_WITHIN = 10.0
 
 LOOK_EVERY = 0.25  # seconds between two looks whether the server has blocked us
 
+# aiormq raises RuntimeError of what is closed.
+_WRONG = (aiormq.AMQPError, RuntimeError, OSError, asyncio.CancelledError)
+
 log = logging.getLogger(__name__)
 
 
@@ -53,22 +56,27 @@ def unavailable() -> Iterator[None]:
     """What goes wrong with RabbitMQ in one word of ours.
 
     aiormq also cancels what waits for a connection that is lost: nobody asked us to end then, and passed on, it would
-    end the loop above us without a sound. And where an answer meets a cancellation, it forgets the cancellation.
+    end the loop above us without a sound. And where a cancellation of ours meets an answer, it forgets that.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
+    wrong: BaseException | None = None
     try:
         yield
-    except asyncio.CancelledError:
-        if task is None or task.cancelling() > before:
-            raise
-        raise Unavailable("RabbitMQ", "the connection was lost") from None
-    except TimeoutError:
-        raise Unavailable("RabbitMQ", "it does not answer") from None
-    except (aiormq.AMQPError, OSError) as error:
-        raise Unavailable("RabbitMQ", f"{type(error).__name__}: {error}".rstrip(": ")) from error
+    except _WRONG as error:
+        wrong = error
     if task is not None and task.cancelling() > before:
-        raise asyncio.CancelledError
+        raise asyncio.CancelledError from wrong
+    if wrong is not None:
+        raise Unavailable("RabbitMQ", _reason(wrong)) from wrong
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError):
+        return "the connection was lost"
+    if isinstance(error, TimeoutError):
+        return "it does not answer"
+    return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 class Rabbit:
@@ -165,6 +173,9 @@ class Link:
             return self._connection, self._socket
 
     async def _open(self) -> tuple[aio_pika.Connection, _Socket]:
+        for chatty in ("aiormq", "aio_pika"):
+            # A line and a traceback with every try, of what our loops say once.
+            logging.getLogger(chatty).setLevel(logging.CRITICAL)
         socket = _Socket()
         connection = aio_pika.Connection(
             URL(self._address.url).update_query(heartbeat=HEARTBEAT),
@@ -184,7 +195,9 @@ class Link:
     @property
     def _is_open(self) -> bool:
         connection = self._connection
-        return connection is not None and connection.transport is not None and _below(connection).is_opened
+        if connection is None or connection.transport is None or self._socket is None or self._socket.is_dropped:
+            return False
+        return bool(_below(connection).is_opened)
 
     def _look(self) -> None:
         # aiormq has no callback for it, and `connection.ready()` can only be waited for.
@@ -216,6 +229,7 @@ class _Socket(TransportFactory):
     def __init__(self) -> None:
         self._writer: asyncio.StreamWriter | None = None
         self.into: dict[int, Into] = {}
+        self.is_dropped = False
 
     async def create(self, url: URL, **given: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         contexts = given.pop("ssl_context_provider")
@@ -224,6 +238,7 @@ class _Socket(TransportFactory):
         return cast(asyncio.StreamReader, Frames(stream, self.into)), self._writer
 
     def abort(self) -> None:
+        self.is_dropped = True
         if self._writer is not None:
             self._writer.transport.abort()
 

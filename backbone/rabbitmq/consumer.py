@@ -86,7 +86,7 @@ class Consumer:
         metrics.messages_set_aside.labels(where).inc()
         log.error(
             "message cannot be read, set aside",
-            extra={"queue": self._queue, "message": delivery.message_id, "reason": reason},
+            extra={"queue": self._queue, "message_id": delivery.message_id, "reason": reason},
         )
         with unavailable():
             await self._channel.basic_reject(delivery.tag, requeue=False, wait=False)

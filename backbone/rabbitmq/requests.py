@@ -94,7 +94,7 @@ class Asker:
                     await channel.write_queue.put(written(channel, [_question(request, number)]))
                     return _decoded(_executions, (await answer).body)
         except Unavailable as error:
-            if isinstance(error.__context__, TimeoutError):
+            if isinstance(error.__cause__, TimeoutError):
                 raise Unavailable("RabbitMQ", "no dispatcher answers") from None
             raise
         finally:

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from backbone.model import messages
 from backbone.model.messages import Finished, Logged, Progressed, Report, Started
 from backbone.ports import ReportBatch, Reports
 from backbone.store.queries import sql
@@ -137,6 +138,27 @@ async def test_what_was_not_acknowledged_comes_again_and_what_was_does_not(under
         assert await receive(second.reports, 1) == [progress(execution_id, 1)]
         await second.reports.send([progress(execution_id, 2)])
         assert await receive(second.reports, 1) == [progress(execution_id, 2)]
+
+
+async def test_what_cannot_be_read_is_set_aside_and_blocks_nothing(under_test: UnderTest, reports: Reports) -> None:
+    execution_id = uuid4()
+    await reports.send([progress(execution_id, 1)])
+    for nonsense in (b"nonsense", b"", b"\x91\x92\xa5other\x01", messages.encode_reports([])[:-1] + b"\xc1"):
+        await under_test.drivers.append_report(nonsense)
+    await reports.send([progress(execution_id, 2)])
+    assert await receive(reports, 2) == [progress(execution_id, 1), progress(execution_id, 2)]
+    await reports.send([progress(execution_id, 3)])
+    assert await receive(reports, 1) == [progress(execution_id, 3)]
+
+
+async def test_what_a_receiver_had_in_hand_comes_again_in_its_order(under_test: UnderTest, reports: Reports) -> None:
+    execution_id = uuid4()
+    for number in range(30):
+        await reports.send([progress(execution_id, number)])
+    async with aclosing(reports.receive(3)) as batches:
+        await (await anext(batches)).acknowledge()
+        assert (await anext(batches)).reports
+    assert await receive(reports, 27) == [progress(execution_id, number) for number in range(3, 30)]
 
 
 async def test_a_second_receiver_takes_over_when_the_first_is_gone(under_test: UnderTest) -> None:

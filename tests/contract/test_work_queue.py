@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from backbone.model.messages import WorkItem
@@ -19,11 +22,21 @@ from tests.support.drivers import SERVICE, Drivers, queued_items
 
 DRIVERS = ("postgres", "rabbitmq")
 
+Said = TypeVar("Said")
+
 
 @dataclass(frozen=True)
 class UnderTest:
     drivers: Drivers
     store: str  #: where the executions of the items are
+
+    async def all_leased(self, executions: set[UUID]) -> bool:
+        connection = await asyncpg.connect(self.store)
+        try:
+            rows = await connection.fetch("SELECT execution_id FROM lease WHERE execution_id = ANY ($1)", executions)
+        finally:
+            await connection.close()
+        return len(rows) == len(executions)
 
     async def items(self, count: int, *, service_id: str = SERVICE) -> list[WorkItem]:
         return await queued_items(self.store, count, service_id=service_id)
@@ -152,6 +165,32 @@ async def test_no_more_than_the_limit_is_taken_and_the_oldest_first(under_test: 
     assert [sorted(each) for each in taken] == [sorted(ids(items[a:b])) for a, b in ((0, 3), (3, 7), (7, 10))]
 
 
+async def test_what_one_has_no_room_for_is_for_others_at_once(under_test: UnderTest) -> None:
+    items = await under_test.items(20)
+    async with under_test.drivers.process("full") as full, under_test.drivers.process("free") as free:
+        await full.work_queue.put(items)
+        mine = await take(full.work_queue, 5)
+        rest: list[UUID] = []
+        while len(rest) < 15:
+            rest += await take(free.work_queue)
+        assert sorted(mine) == sorted(ids(items[:5]))
+        assert sorted(rest) == sorted(ids(items[5:]))
+
+
+async def test_who_drains_takes_no_more_and_keeps_what_it_has(under_test: UnderTest) -> None:
+    items = await under_test.items(10)
+    async with under_test.drivers.process("staying") as staying:
+        async with under_test.drivers.process("draining") as draining:
+            await staying.work_queue.put(items[:5])
+            mine = await take(draining.work_queue, 3)
+            await staying.work_queue.put(items[5:])
+        rest: list[UUID] = []
+        while len(rest) < 7:
+            rest += await take(staying.work_queue)
+        assert Counter([*mine, *rest]) == Counter(ids(items))
+        assert await nothing_is_left(under_test, staying.work_queue)
+
+
 async def test_services_have_queues_of_their_own(under_test: UnderTest, queue: WorkQueue) -> None:
     for service_id in ("gray", "blue"):
         await queue.put(await under_test.items(2, service_id=service_id))
@@ -229,6 +268,52 @@ async def test_a_dead_server_is_said_and_a_living_one_serves_again(mortal: Under
         await mortal.drivers.start_server()
         await queue.put(second)
         assert await take(queue) == ids(second)
+
+
+async def test_nothing_is_lost_or_taken_twice_when_the_server_dies_under_load(mortal: UnderTest) -> None:
+    items = await mortal.items(3000)
+    taken: list[UUID] = []
+    async with mortal.drivers.process("putter") as putter, mortal.drivers.process("taker") as taker:
+        await putter.work_queue.put(items[:100])
+        session = uuid4()
+
+        async def put() -> None:
+            for start in range(100, len(items), 100):
+                await until_said(mortal, lambda start=start: putter.work_queue.put(items[start : start + 100]))
+
+        async def take_all() -> None:
+            while True:
+                taken.extend(
+                    ids(await until_said(mortal, lambda: taker.work_queue.take(SERVICE, session, 50))),
+                )
+
+        putting, taking = asyncio.create_task(put()), asyncio.create_task(take_all())
+        await until(lambda: len(taken) > 200)
+        await mortal.drivers.kill_server()
+        await mortal.drivers.start_server()
+        await asyncio.wait_for(putting, 60)
+        # What was granted by an answer that was lost is found again by its lease.
+        await until(lambda: mortal.all_leased(set(ids(items)) - set(taken)))
+        taking.cancel()
+        await asyncio.wait([taking])
+    assert max(Counter(taken).values()) == 1
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            found = condition()
+            if await found if inspect.isawaitable(found) else found:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def until_said(mortal: UnderTest, call: Callable[[], Awaitable[Said]]) -> Said:
+    while True:
+        try:
+            return await call()
+        except mortal.drivers.outage:
+            await asyncio.sleep(0.05)
 
 
 async def until_served(mortal: UnderTest, queue: WorkQueue) -> list[UUID]:

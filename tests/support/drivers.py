@@ -23,6 +23,7 @@ from backbone.ports import EventLog, Reports, WorkQueue
 from backbone.store import events
 from backbone.store.database import Database
 from backbone.store.migrations import migrate
+from backbone.store.queries import sql
 from launcher import embedded
 from launcher.postgres import PostgresServer
 from launcher.settings import Settings
@@ -60,6 +61,9 @@ class Drivers(Protocol):
     async def append_spoiled(self, event_id: str) -> None:
         """The log gets an event whose causation cannot be read."""
 
+    async def append_report(self, body: bytes) -> None:
+        """Whatever it is: somebody wrote it where the reports are."""
+
     def late_append(self, events_: Sequence[Event]) -> AbstractAsyncContextManager[None]:
         """Appends that began before the body and are finished after it."""
 
@@ -93,6 +97,9 @@ class Postgres:
         async with Database(self.dsn).lane() as connection:
             await events.append(connection, [an_event(event_id)])
         await self.execute("UPDATE event SET causation = 'nonsense' WHERE id = $1", event_id)
+
+    async def append_report(self, body: bytes) -> None:
+        await self.execute(sql("work/send reports"), body)
 
     @asynccontextmanager
     async def late_append(self, events_: Sequence[Event]) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ from backbone.drivers.reports.rabbitmq import RabbitReports
 from backbone.drivers.work_queue.rabbitmq import Fetch, RabbitWorkQueue
 from backbone.kit.loops import Health, keep
 from backbone.model.errors import Unavailable
-from backbone.rabbitmq import answers
+from backbone.rabbitmq import answers, topology
 from backbone.rabbitmq.connection import Address, Link, Rabbit
 from backbone.rabbitmq.publisher import Message, Publisher
 from backbone.rabbitmq.topology import Topology
@@ -81,6 +81,11 @@ class RabbitMQ:
         finally:
             await publisher.close()
             await link.close()
+
+    async def append_report(self, body: bytes) -> None:
+        await self.publish(
+            Message(exchange=topology.AGENTS, routing_key=topology.REPORTS, message_id="a", type="reports", body=body)
+        )
 
     async def kill_server(self) -> None:
         assert self._server is not None
