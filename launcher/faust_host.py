@@ -25,6 +25,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.web import Request, Response, View
 from mode import Service
 
+from backbone.kafka import quiet
 from backbone.kit import pace
 from backbone.kit.loops import Health
 from trigger_engine.connectors.intake import Intake
@@ -66,7 +67,8 @@ async def run(
     streams: Streams | None = None,
 ) -> None:
     """Until SIGTERM or SIGINT; `body` is cancelled and awaited then. Raises what ended it otherwise."""
-    for chatty in ("aiokafka", "faust", "mode"):  # a line for whatever starts and stops
+    quiet.fewer_lines()
+    for chatty in ("faust", "mode"):  # a line for whatever starts and stops
         logging.getLogger(chatty).setLevel(logging.WARNING)
     app = _App(body, health, streams, host=host, port=port)
     worker = _Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)

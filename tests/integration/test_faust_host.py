@@ -50,6 +50,11 @@ class Host:
         async with asyncio.timeout(PATIENCE):
             return (await self.process.stdout.read()).decode().splitlines()
 
+    async def logged(self) -> list[str]:
+        assert self.process.stderr is not None
+        async with asyncio.timeout(PATIENCE):
+            return (await self.process.stderr.read()).decode().splitlines()
+
     async def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(PATIENCE):
@@ -63,14 +68,15 @@ async def host(engine: str = "waits", **settings: str) -> AsyncIterator[Host]:
     environment = os.environ | {f"TRIGGER_ENGINE_{name}": value for name, value in given.items()}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.connector_host", engine,
-        cwd=ROOT, env=environment, stdin=DEVNULL, stdout=PIPE,
+        cwd=ROOT, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=PIPE,
     )  # fmt: skip
     try:
         yield Host(process, port)
     finally:
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+        _, logged = await process.communicate()
+        print(logged.decode(), file=sys.stderr)  # pytest shows it of a test that fails
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -179,6 +185,9 @@ async def test_nothing_is_lost_or_doubled_when_hosts_and_the_broker_are_killed(
             mortal_kafka.kill()
             await second.until_health(503, "kafka of the connectors")
             assert await second.end() == 0
+            logged = await second.logged()
+            assert any("waits for Kafka" in line for line in logged)
+            assert len(logged) <= 20
     [row] = await rows(database, "SELECT count(*) AS events, count(DISTINCT entity_id) AS entities FROM event")
     assert tuple(row) == (2_001, 2_001)
     assert await rows(database, "SELECT * FROM dead_letter") == []
