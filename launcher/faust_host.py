@@ -155,8 +155,9 @@ class _App(faust.App):
             topic_allow_declare=False,  # the topics are other people's
             topic_disable_leader=True,
             stream_wait_empty=False,  # what is not acknowledged comes again, and a database that is away may take long
+            web_enabled=port > 0,
             web_bind=host,
-            web_port=port,
+            web_port=port or None,
         )
         setup_prometheus_sensors(self, name_prefix="faust")
         self.page("/healthz")(_page(lambda: (200, {"alive": True})))
