@@ -13,7 +13,7 @@ from pathlib import Path
 
 from backbone.model.errors import Invalid
 from backbone.model.resources import Catalog
-from schemas import generate
+from schemas import asyncapi, generate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,9 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def files(catalog: Catalog, folder: Path) -> list[tuple[Path, str]]:
+    documents = {f"{name}.schema.json": schema for name, schema in generate.schemas(catalog).items()}
+    documents["asyncapi.json"] = asyncapi.document()
     return [
-        (folder / f"{name}.schema.json", json.dumps(schema, indent=2, ensure_ascii=False) + "\n")
-        for name, schema in generate.schemas(catalog).items()
+        (folder / name, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        for name, document in documents.items()
     ]
 
 

@@ -54,7 +54,7 @@ def _describe_fields(name: str, fields: Schema) -> None:
 def _describe_positions(schema: Schema, names: list[str], words: Mapping[str, Words | None]) -> None:
     if list(words) != [name for name in names if name != "kind"]:
         raise LookupError(f"words and positions differ: {names} and {list(words)}")
-    known = {"kind": Words("The kind of the report."), **words}
+    known = {"kind": Words("The kind of the message."), **words}
     schema["prefixItems"] = [
         _described(position, name, known[name] or Words(""))
         for name, position in zip(names, schema["prefixItems"], strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from backbone.model import cloudevents, definitions, envelopes, messages, triggers
+from backbone.model import cloudevents, definitions, envelopes, messages, requests, triggers
 from backbone.model.causation import MAX_LINKS, Causation
 from backbone.model.resources import Catalog
 from backbone.model.states import ENDED
@@ -29,6 +29,7 @@ def schemas(catalog: Catalog) -> dict[str, Schema]:
         "execution": _execution(),
         "work-item": _work_item(),
         "report": _report(),
+        "request": _request(),
     }
 
 
@@ -138,6 +139,16 @@ def _report() -> Schema:
     reports = {"type": "array", "items": {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in defs]}}
     description = f"What an agent says of executions, several at a time; the first position names the kind. {_WIRE}"
     return _document("report", "Reports", description, reports, defs)
+
+
+def _request() -> Schema:
+    defs = describing.definitions(requests.Take, requests.Beat, requests.Leave)
+    one = {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in defs]}
+    description = (
+        "What an agent asks of a dispatcher where its queue is in RabbitMQ; the first position names the kind. The "
+        f"answer is an array of ids of executions. {_WIRE}"
+    )
+    return _document("request", "Request of an agent", description, one, defs)
 
 
 def _trigger_definitions(catalog: Catalog) -> Schema:

@@ -234,4 +234,16 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "at": _("By the agent's clock."),
         "lines": _("A JSON array of {timestamp, level, message}."),
     },
+    "Take": {
+        "asking": _("Names this asking: the same when it is asked again, and then the same is granted."),
+        "session": _("Who asks: an agent, from its start to its end."),
+        "service_id": _("Of which all are."),
+        "attempts": _("Pairs of an execution's id and the attempt at it, which counts from 1."),
+    },
+    "Beat": {
+        "session": _("Who lives."),
+        "service_id": _("Whose functions it runs."),
+        "lease": _("How long it may be silent from now on, as ISO 8601 writes durations."),
+    },
+    "Leave": {"session": _("Who ended in order.")},
 }

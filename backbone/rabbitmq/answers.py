@@ -11,13 +11,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from backbone.model import requests
 from backbone.model.errors import Unavailable
-from backbone.rabbitmq import requests, topology
+from backbone.model.requests import Beat, Leave, Request, Take
+from backbone.rabbitmq import asking, topology
 from backbone.rabbitmq.connection import Rabbit, unavailable
 from backbone.rabbitmq.consumer import Consumer
 from backbone.rabbitmq.deliveries import Delivery
 from backbone.rabbitmq.publisher import written
-from backbone.rabbitmq.requests import Beat, Leave, Request, Take
 from backbone.rabbitmq.topology import Topology
 from backbone.store.database import Database
 from backbone.store.queries import sql
@@ -40,7 +41,7 @@ async def run(database: Database, rabbit: Rabbit) -> None:
             await rabbit.publishing.unblocked()
             if replies.is_closed:
                 raise Unavailable("RabbitMQ", "the connection was lost")
-            messages = [requests.answered(one, found) for (one, _), found in zip(questions, answers, strict=True)]
+            messages = [asking.answered(one, found) for (one, _), found in zip(questions, answers, strict=True)]
             with unavailable():
                 await replies.write_queue.put(written(replies, messages))
             await asked.acknowledge([one for one, _ in questions])

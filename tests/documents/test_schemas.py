@@ -14,7 +14,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from backbone.model import definitions, envelopes, messages, triggers
+from backbone.model import definitions, envelopes, messages, requests, triggers
 from backbone.model.errors import Invalid
 from backbone.model.resources import KNOWN, Catalog
 from backbone.model.states import ExecutionStatus
@@ -56,6 +56,9 @@ def take(kind: str, document: Any) -> None:
     elif kind == "work-item":
         item = msgspec.convert(document, messages.WorkItem)
         assert messages.decode_work_item(messages.encode_work_item(item)) == item
+    elif kind == "request":
+        request = msgspec.convert(document, requests.Request)
+        assert requests.decode_request(requests.encode_request(request)) == request
     else:
         reports = msgspec.convert(document, list[messages.Report])
         assert messages.decode_reports(messages.encode_reports(reports)) == reports

@@ -10,12 +10,13 @@ import msgspec
 
 from backbone.model import messages
 from backbone.model.messages import Report
+from backbone.model.requests import Beat, Leave
 from backbone.rabbitmq import topology
+from backbone.rabbitmq.asking import Asker
 from backbone.rabbitmq.connection import Rabbit
 from backbone.rabbitmq.consumer import Consumer
 from backbone.rabbitmq.deliveries import Delivery
 from backbone.rabbitmq.publisher import Message, Publisher
-from backbone.rabbitmq.requests import Asker, Beat, Leave
 from backbone.rabbitmq.topology import Topology
 
 

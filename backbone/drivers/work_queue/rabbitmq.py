@@ -18,12 +18,13 @@ import msgspec
 from backbone.model import causation, messages
 from backbone.model.errors import TriggerEngineError, Unavailable
 from backbone.model.messages import WorkItem
+from backbone.model.requests import Take
 from backbone.rabbitmq import topology
+from backbone.rabbitmq.asking import Asker
 from backbone.rabbitmq.connection import Rabbit
 from backbone.rabbitmq.consumer import Consumer
 from backbone.rabbitmq.deliveries import Delivery
 from backbone.rabbitmq.publisher import Message, Publisher
-from backbone.rabbitmq.requests import Asker, Take
 from backbone.rabbitmq.topology import Topology
 
 LARGEST = 128 * 1024

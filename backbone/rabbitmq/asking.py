@@ -1,21 +1,18 @@
-"""What agents ask of the dispatchers: they hold no password of PostgreSQL, and leases live there.
-
-A question goes to the queue `agents`, its answer comes straight back (RabbitMQ's direct reply-to). A question whose
-answer does not come may be asked again: each can be answered twice.
+"""Agents ask the dispatchers: a question goes to the queue `agents`, its answer comes straight back (RabbitMQ's direct
+reply-to). A question whose answer does not come may be asked again: each can be answered twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import TypeVar
 from uuid import UUID, uuid4
 
 import aiormq
-import msgspec
 
+from backbone.model import requests
 from backbone.model.errors import Unavailable
+from backbone.model.requests import Answer, Request
 from backbone.rabbitmq import topology
 from backbone.rabbitmq.connection import ANSWERS_WITHIN, Link, closed, unavailable
 from backbone.rabbitmq.consumer import never_called
@@ -23,53 +20,6 @@ from backbone.rabbitmq.deliveries import Delivery
 from backbone.rabbitmq.publisher import Message, written
 
 REPLY_TO = "amq.rabbitmq.reply-to"
-
-_Answer = TypeVar("_Answer")
-
-
-class Take(msgspec.Struct, frozen=True, array_like=True, tag="take", kw_only=True):
-    """May the session begin these? `asking` is the same when it is asked again: what was granted then still is."""
-
-    asking: UUID
-    session: UUID
-    service_id: str
-    attempts: Sequence[tuple[UUID, int]]  #: execution, attempt
-
-
-class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat", kw_only=True):
-    """The session lives. The answer: those of its executions that somebody asked to end."""
-
-    session: UUID
-    service_id: str
-    lease: timedelta
-
-
-class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave", kw_only=True):
-    """The session ended in order. The answer is empty."""
-
-    session: UUID
-
-
-Request = Take | Beat | Leave
-
-Executions = list[UUID]
-"""Every answer: of what was asked about, the executions that are granted, or to be ended."""
-
-_encoder = msgspec.msgpack.Encoder()
-_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
-_executions = msgspec.msgpack.Decoder(Executions)
-
-
-def decode_request(body: bytes) -> Request:
-    """Raises msgspec.MsgspecError for anything but a request."""
-    return _decoded(_requests, body)
-
-
-def _decoded(decoder: msgspec.msgpack.Decoder[_Answer], body: bytes) -> _Answer:
-    try:
-        return decoder.decode(body)
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise msgspec.DecodeError(str(error)) from None
 
 
 class Asker:
@@ -81,7 +31,7 @@ class Asker:
         self._channel: aiormq.Channel | None = None
         self._open: dict[str, asyncio.Future[Delivery]] = {}
 
-    async def ask(self, request: Request) -> Executions:
+    async def ask(self, request: Request) -> Answer:
         """Raises Unavailable when no answer comes in time: the question may be asked again."""
         await self._link.unblocked()
         number = uuid4().hex
@@ -92,7 +42,7 @@ class Asker:
                 answer = self._open[number] = channel.create_future()
                 async with asyncio.timeout(topology.QUESTION_LIVES.total_seconds()):
                     await channel.write_queue.put(written(channel, [_question(request, number)]))
-                    return _decoded(_executions, (await answer).body)
+                    return requests.decode_answer((await answer).body)
         except Unavailable as error:
             if isinstance(error.__cause__, TimeoutError):
                 raise Unavailable("RabbitMQ", "no dispatcher answers") from None
@@ -127,7 +77,7 @@ def _question(request: Request, number: str) -> Message:
         correlation_id=number,
         reply_to=REPLY_TO,
         type="request",
-        body=_encoder.encode(request),
+        body=requests.encode_request(request),
         persistent=False,
     )
 
@@ -138,6 +88,6 @@ def answered(question: Delivery, executions: Sequence[UUID]) -> Message:
         message_id=question.correlation_id or "",
         correlation_id=question.correlation_id,
         type="answer",
-        body=_encoder.encode(executions),
+        body=requests.encode_answer(executions),
         persistent=False,
     )

@@ -1,0 +1,71 @@
+"""What agents ask of dispatchers where their queue is in another server: leases are in PostgreSQL, which they cannot
+reach. Questions and answers travel as MessagePack, like the messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+
+class Take(msgspec.Struct, frozen=True, array_like=True, tag="take", kw_only=True):
+    """May the session begin these? `asking` is the same when it is asked again: what was granted then still is."""
+
+    asking: UUID
+    session: UUID
+    service_id: str
+    attempts: Sequence[tuple[UUID, int]]  #: execution, attempt
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat", kw_only=True):
+    """The session lives. The answer: those of its executions that somebody asked to end."""
+
+    session: UUID
+    service_id: str
+    lease: timedelta
+
+
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave", kw_only=True):
+    """The session ended in order. The answer is empty."""
+
+    session: UUID
+
+
+Request = Take | Beat | Leave
+
+Answer = list[UUID]
+"""To every request: of what was asked about, the executions that are granted, or to be ended."""
+
+_Message = TypeVar("_Message")
+
+_encoder = msgspec.msgpack.Encoder()
+_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_answers = msgspec.msgpack.Decoder(Answer)
+
+
+def encode_request(request: Request) -> bytes:
+    return _encoder.encode(request)
+
+
+def decode_request(body: bytes) -> Request:
+    """Raises msgspec.MsgspecError for anything but what `encode_request` gives."""
+    return _decoded(_requests, body)
+
+
+def encode_answer(executions: Sequence[UUID]) -> bytes:
+    return _encoder.encode(executions)
+
+
+def decode_answer(body: bytes) -> Answer:
+    """Raises msgspec.MsgspecError for anything but what `encode_answer` gives."""
+    return _decoded(_answers, body)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[_Message], body: bytes) -> _Message:
+    try:
+        return decoder.decode(body)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise msgspec.DecodeError(str(error)) from None
