@@ -31,6 +31,7 @@ SUMMARIES = {
     "incidents": "List the loops that were stopped.",
     "events": "Show an event as it was taken.",
     "services": "List the services.",
+    "check": "Say which servers of the settings can be reached, and what is wrong.",
     "completion": "Print the script that makes a shell complete this command.",
     "version": "Print the version.",
 }

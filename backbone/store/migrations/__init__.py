@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 import asyncpg
 
@@ -32,22 +33,27 @@ async def migrate(dsn: str) -> list[str]:
         await connection.close()
 
 
+def known() -> dict[str, Traversable]:
+    """What this code brings: the file of each name."""
+    return {
+        file.name.removesuffix(".sql"): file
+        for file in resources.files(__package__).iterdir()
+        if file.name.endswith(".sql")
+    }
+
+
 async def _apply(connection: asyncpg.Connection) -> list[str]:
     await connection.execute(
         "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())"
     )
     done = {row["name"] for row in await connection.fetch("SELECT name FROM migration")}
-    known = {
-        file.name.removesuffix(".sql"): file
-        for file in resources.files(__package__).iterdir()
-        if file.name.endswith(".sql")
-    }
-    if done - known.keys():
-        raise Unavailable("database", f"it was migrated by a newer version: {', '.join(sorted(done - known.keys()))}")
+    files = known()
+    if done - files.keys():
+        raise Unavailable("database", f"it was migrated by a newer version: {', '.join(sorted(done - files.keys()))}")
     applied = []
-    for name in sorted(known.keys() - done):
+    for name in sorted(files.keys() - done):
         async with connection.transaction():
-            await connection.execute(known[name].read_text())
+            await connection.execute(files[name].read_text())
             await connection.execute("INSERT INTO migration (name) VALUES ($1)", name)
         log.info("database migrated", extra={"migration": name})
         applied.append(name)
