@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +47,12 @@ POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 """
 # The oldest question there is, ApiVersions in version 0: from a client without a name, numbered 1.
 HELLO = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
+PROTOCOLS = "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"
 SETTINGS = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "offsets.topic.num.partitions": "4",
     "offsets.topic.replication.factor": "1",
@@ -89,12 +89,23 @@ class Broker:
 class KafkaServer:
     """A server of our own. `start()` may follow `kill()` and `stop()`: same ports, same folder."""
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
+        formatting: Sequence[str] = (),
+    ) -> None:
+        """`listeners`: more of them, name and protocol; `addresses` says where. `formatting`: more words for it."""
         self._java, self._jars = _found("java"), jars()
         self._folder = folder
         self._port, self._controller_port = free_port(), free_port()
         self._proxied = Proxied(front=free_port(), behind=free_port())
         self.broker = Broker(f"127.0.0.1:{self._port}", self._proxied)
+        self.addresses = {name: f"127.0.0.1:{free_port()}" for name in listeners or {}}
+        self._listeners = dict(listeners or {})
+        self._formatting = formatting
         self._program: Program | None = None
         self._formatted = False
         self._write({**SETTINGS, **(settings or {})})
@@ -102,7 +113,9 @@ class KafkaServer:
     async def start(self) -> None:
         if not self._formatted:
             identity = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-            formatting = self._run("kafka.tools.StorageTool", "format", "-t", identity, "-c", self._properties)
+            formatting = self._run(
+                "kafka.tools.StorageTool", "format", "-t", identity, *self._formatting, "-c", self._properties
+            )
             if code := await formatting.ended():
                 raise Failed(f"formatting Kafka's storage ended with {code}: {formatting.last_words()}")
             self._formatted = True
@@ -132,10 +145,13 @@ class KafkaServer:
     def _write(self, settings: Mapping[str, str]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         clients = f"PLAINTEXT://{self.broker.address},PROXIED://127.0.0.1"
+        more = "".join(f",{name}://{address}" for name, address in self.addresses.items())
+        protocols = "".join(f",{name}:{protocol}" for name, protocol in self._listeners.items())
         controller = f"127.0.0.1:{self._controller_port}"
         listening = {
-            "listeners": f"{clients}:{self._proxied.behind},CONTROLLER://{controller}",
-            "advertised.listeners": f"{clients}:{self._proxied.front}",
+            "listeners": f"{clients}:{self._proxied.behind}{more},CONTROLLER://{controller}",
+            "advertised.listeners": f"{clients}:{self._proxied.front}{more}",
+            "listener.security.protocol.map": f"{PROTOCOLS}{protocols}",
             "controller.quorum.voters": f"1@{controller}",
             "log.dirs": str(self._folder / "data"),
         }
