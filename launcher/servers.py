@@ -13,7 +13,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from backbone.model.errors import Invalid
 from launcher.settings import PREFIX, Settings
@@ -30,6 +30,9 @@ class RabbitAddress:
 def database_address(settings: Settings) -> str:
     """Raises Invalid, without showing the address, when it is none."""
     _check_address("database", settings.database, ("postgresql", "postgres"))
+    for name, file in parse_qsl(urlsplit(settings.database).query):
+        if name in ("sslrootcert", "sslcert", "sslkey"):
+            _read("database", file)
     return settings.database
 
 
@@ -96,12 +99,15 @@ def _load_own(context: ssl.SSLContext, server: str, cert: str, key: str) -> None
 
 
 def _check_pem(name: str, file: str, wanted: str) -> None:
+    if f"{wanted}-----".encode() not in _read(name, file):
+        raise Invalid(_name(name), f"{file!r} is no PEM file with a {wanted.lower()}")
+
+
+def _read(name: str, file: str) -> bytes:
     try:
-        content = Path(file).read_bytes()
+        return Path(file).read_bytes()
     except (OSError, ValueError) as error:
         raise Invalid(_name(name), f"{file!r} cannot be read: {getattr(error, 'strerror', error)}") from None
-    if f"{wanted}-----".encode() not in content:
-        raise Invalid(_name(name), f"{file!r} is no PEM file with a {wanted.lower()}")
 
 
 def _check_address(name: str, address: str, schemes: tuple[str, ...]) -> None:

@@ -22,12 +22,12 @@ Look = Callable[[Finding], Awaitable[None]]
 
 async def every_server(settings: Settings, data: Path) -> list[Finding]:
     folder = DataFolder(data)
-    elsewhere = bool(settings.kafka or settings.rabbitmq or settings.url)
+    named = bool(settings.database or settings.kafka or settings.rabbitmq or settings.url)
     looks = [
-        _postgres(settings, folder) if settings.database or not elsewhere else None,
+        _postgres(settings, folder) if settings.database or not named else None,
         _kafka(settings) if settings.kafka else None,
         _rabbitmq(settings) if settings.rabbitmq else None,
-        _gateway(settings, folder) if settings.url or not (settings.kafka or settings.rabbitmq) else None,
+        _gateway(settings, folder) if settings.url or not named else None,
     ]
     return list(await asyncio.gather(*(_bounded(*look) for look in looks if look)))
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from gateway.agent_tokens import AGENTS
 from launcher.checking import reasons
 from launcher.checking.finding import Finding
 
@@ -38,13 +39,21 @@ async def look(finding: Finding, url: str, token: str) -> None:
             finding.wrong(
                 f"the engine is not ready: {broken}", "start what is not there; see the log of what is broken"
             )
-        answer = await client.get("/openapi.json", headers={"authorization": f"Bearer {token}"} if token else {})
-    finding.facts["tokenTaken"] = answer.status_code == 200
+        answer = await client.get(_opened_by(token), headers={"authorization": f"Bearer {token}"} if token else {})
+    finding.facts["tokenTaken"] = answer.status_code != 401
     if answer.status_code == 401:
         which = (
             "does not take TRIGGER_ENGINE_TOKEN" if token else "asks for a token, and TRIGGER_ENGINE_TOKEN is not set"
         )
         finding.wrong(f"it {which}", "give it the token that the gateway was started with")
+
+
+def _opened_by(token: str) -> str:
+    """A page that the token opens, be it what it is: an agent's opens those of its service alone."""
+    kind, _, rest = token.partition(".")
+    if kind == "agents":
+        return AGENTS
+    return f"{AGENTS}/{rest.partition('.')[0]}" if kind == "agent" else "/openapi.json"
 
 
 def _parts(answer: httpx.Response) -> list[dict[str, Any]] | None:

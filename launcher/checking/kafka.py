@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka.conn import AIOKafkaConnection, create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import (
     AuthenticationFailedError,
     GroupAuthorizationFailedError,
@@ -35,6 +35,7 @@ from launcher.settings import Settings
 
 SETTING = "TRIGGER_ENGINE_KAFKA"
 PAUSE = 0.1  # seconds
+LEAVES_WITHIN = 0.2
 _MENDED_IN = reasons.Settings(SETTING, f"{SETTING}_CA", f"{SETTING}_CERT and {SETTING}_KEY")
 _PRODUCE, _FETCH = 0, 1
 _TOPIC = 2  # the kind of what is described
@@ -54,7 +55,7 @@ async def look(finding: Finding, settings: Settings, options: Mapping[str, Any])
         await _look_at_topic(finding, settings, metadata, found, connections)
         await _look_at_group(finding, settings, found, connections)
     finally:
-        connections.close()
+        await connections.close()
 
 
 class _Connections:
@@ -62,16 +63,22 @@ class _Connections:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = {name: value for name, value in options.items() if name != "bootstrap_servers"}
+        self._all: list[AIOKafkaConnection] = []
         self._open: dict[tuple[str, int], AIOKafkaConnection] = {}
 
     async def to(self, host: str, port: int) -> AIOKafkaConnection:
         if (host, port) not in self._open:
-            self._open[host, port] = await create_conn(host, port, **self._options)
+            connection = AIOKafkaConnection(host, port, **self._options)
+            self._all.append(connection)
+            await connection.connect()
+            self._open[host, port] = connection
         return self._open[host, port]
 
-    def close(self) -> None:
-        for connection in self._open.values():
-            connection.close()
+    async def close(self) -> None:
+        """Those too that failed half-way: TLS takes a moment to part."""
+        closed = [connection.close() for connection in self._all]
+        if leaving := [future for future in closed if future is not None]:
+            await asyncio.wait(leaving, timeout=LEAVES_WITHIN)
 
 
 async def _bootstrap(finding: Finding, servers: str, connections: _Connections) -> AIOKafkaConnection | None:

@@ -51,9 +51,20 @@ class Program:
     To be started from the main thread: it is the end of the thread that the kernel goes by.
     """
 
-    def __init__(self, command: Sequence[str | Path], environment: Mapping[str, str], output: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str],
+        output: Path,
+        uid: int | None = None,
+    ) -> None:
         self._output = output
-        become_it = [become.__file__, str(os.getpid()), str(signal.SIGKILL.value), str(os.geteuid())]
+        become_it = [
+            become.__file__,
+            str(os.getpid()),
+            str(signal.SIGKILL.value),
+            str(os.geteuid() if uid is None else uid),
+        ]
         with output.open("ab") as written:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", *become_it, *map(str, command)],

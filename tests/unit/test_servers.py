@@ -162,7 +162,13 @@ def test_an_address_of_another_kind_is_refused() -> None:
     )
 
 
+def test_a_file_that_the_address_of_a_database_names_is_looked_for() -> None:
+    address = "postgresql://u:hidden@h/d?sslmode=verify-full&sslrootcert=/nowhere/ca.pem"
+    with pytest.raises(Invalid, match=r"^TRIGGER_ENGINE_DATABASE: '/nowhere/ca.pem' cannot be read: No such file"):
+        servers.database_address(Settings(database=address))
+
+
 @pytest.mark.parametrize("hosts", ["h:1,i:2", "[::1]:5432", "", "h%2Fx"])
 def test_the_addresses_of_databases_are_those_of_the_client(hosts: str) -> None:
-    address = f"postgresql://u:p@{hosts}/d?host=%2Ftmp&sslmode=verify-full&sslrootcert=/a/b.pem"
+    address = f"postgresql://u:p@{hosts}/d?host=%2Ftmp&sslmode=verify-full&application_name=x"
     assert servers.database_address(Settings(database=address)) == address

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ def command(data: Path, as_json: bool) -> None:
     from launcher.checking.every import every_server
     from launcher.settings import from_environment
 
+    logging.disable()  # what the clients would log of it, the findings say
     findings = asyncio.run(every_server(from_environment(needs=()), data))
     well = all(finding.well for finding in findings)
     if as_json:
