@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backbone.store import migrations
 from tests.support.typist import MAIN, Engine, Typist
 
 
@@ -307,3 +308,10 @@ def test_a_loop_that_was_stopped_is_listed_with_its_chain(typist: Typist) -> Non
     (incident,) = typist.answered("incidents", "list", "--project", typist.project)
     assert (incident["eventId"], incident["triggerName"]) == (events[0]["id"], "grayscale")
     assert "grayscale > grayscale" in typist.told("incidents", "list", "--project", typist.project)
+
+
+def test_check_tells_that_database_and_gateway_of_the_folder_are_well(typist: Typist) -> None:
+    found = typist.answered("check")
+    assert [(one["server"], one["well"]) for one in found["servers"]] == [("PostgreSQL", True), ("gateway", True)]
+    assert found["servers"][0]["facts"]["migration"] == max(migrations.known())
+    assert found["servers"][1]["facts"]["tokenTaken"] is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,9 +14,11 @@ import pytest
 from backbone.kit.loops import Health
 from backbone.model.errors import Invalid, Unavailable
 from backbone.store.queries import sql
-from gateway import service
+from gateway import agent_tokens, service
 from gateway.app import App
 from gateway.service import GatewaySettings
+from launcher.checking import every
+from launcher.settings import Settings
 from tests.support import gateway as support
 from tests.support.gateway import API, codebase_zip
 
@@ -188,3 +191,28 @@ async def test_what_was_accepted_is_counted(database: str) -> None:
         before = await accepted()
         await api.publish(EVENT)
         assert await accepted() == before + 1
+
+
+async def test_check_says_whether_the_gateway_takes_our_token(database: str) -> None:
+    async with listening(database, token="right") as client:
+        for role in ("engine", "dispatcher", "gateway"):
+            async with support.parts(database, GatewaySettings()) as parts:
+                await tell(parts.database.pool, role)
+        for token, wrong in {
+            "right": [],
+            agent_tokens.of_service("right", "s1"): [],
+            agent_tokens.of_host("right"): [],
+            agent_tokens.of_service("other", "s1"): ["it does not take TRIGGER_ENGINE_TOKEN"],
+            "": ["it asks for a token, and TRIGGER_ENGINE_TOKEN is not set"],
+        }.items():
+            [found] = await every.every_server(Settings(url=str(client.base_url), token=token), Path("/nowhere"))
+            assert found.reached
+            assert [problem.wrong for problem in found.problems] == wrong
+
+
+async def test_check_says_what_is_not_ready_behind_the_gateway(database: str) -> None:
+    async with listening(database) as client:
+        [found] = await every.every_server(Settings(url=str(client.base_url)), Path("/nowhere"))
+    [problem] = found.problems
+    assert "engine: is not there; dispatcher: is not there" in problem.wrong
+    assert found.facts["tokenTaken"] is True

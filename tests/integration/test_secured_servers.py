@@ -355,15 +355,12 @@ async def test_an_agents_user_need_not_declare(rabbit: Rabbit) -> None:
 
 
 async def test_rabbitmq_that_is_blocked_is_told(rabbit: Rabbit) -> None:
-    limit = "vm_memory_monitor:set_vm_memory_high_watermark"
-    await rabbit.server.control("eval", f"{limit}({{absolute,1000000}}).")
+    short_of_memory = "{resource_limit, memory, node()}"
+    await rabbit.server.control("eval", f"rabbit_alarm:set_alarm({{{short_of_memory}, []}}).")
     try:
-        async with asyncio.timeout(PATIENCE):
-            while "memory" not in await rabbit.server.control("eval", "rabbit_alarm:get_alarms()."):
-                pass
         found = await looked(rabbitmq=rabbit.plain("engine"))
     finally:
-        await rabbit.server.control("eval", f"{limit}(0.4).")
+        await rabbit.server.control("eval", f"rabbit_alarm:clear_alarm({short_of_memory}).")
     assert found.facts["blocked"] is True
     assert why_not(found, reached=True) == "it is blocked: it takes nothing that is published"
 
