@@ -17,7 +17,6 @@ from backbone.drivers.reports.rabbitmq import RabbitReports
 from backbone.drivers.work_queue.rabbitmq import RabbitWorkQueue
 from backbone.kafka.connection import Connection, Security
 from backbone.kafka.consumer import Group
-from backbone.kafka.topics import Topic
 from backbone.kit.loops import Health, keep
 from backbone.model.resources import Catalog
 from backbone.rabbitmq import answers, queues
@@ -76,13 +75,7 @@ async def _event_log(
     )
     log = KafkaEventLog(
         Connection(servers=settings.kafka, security=security, name=f"trigger-engine {role}"),
-        Topic(
-            name=settings.kafka_topic,
-            partitions=settings.kafka_partitions,
-            replicas=settings.kafka_replicas,
-            in_sync=settings.kafka_in_sync,
-            retention=settings.retention,
-        ),
+        servers.kafka_topic(settings),
         Group(id=settings.kafka_group, member=settings.kafka_instance_id or None),
         ProjectIds(database, make=True, default=embedded.DEFAULT_PROJECT),
         health,

@@ -12,11 +12,14 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from backbone.model.errors import Invalid
 from launcher.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from backbone.kafka.topics import Topic
 
 _SPECIAL = "characters like / ? # @ : in a user or password are written %2F %3F %23 %40 %3A"
 
@@ -65,6 +68,19 @@ def kafka_options(settings: Settings) -> dict[str, Any]:
     else:
         _refuse(settings, ("kafka_user", "kafka_password"), chosen)
     return options
+
+
+def kafka_topic(settings: Settings) -> Topic:
+    """The topic of the events, as it is to be."""
+    from backbone.kafka.topics import Topic  # Kafka's client is not installed everywhere
+
+    return Topic(
+        name=settings.kafka_topic,
+        partitions=settings.kafka_partitions,
+        replicas=settings.kafka_replicas,
+        in_sync=settings.kafka_in_sync,
+        retention=settings.retention,
+    )
 
 
 def _context(settings: Settings, server: str) -> ssl.SSLContext:

@@ -56,7 +56,7 @@ async def ensure(connection: Connection, topics: Sequence[Topic]) -> None:
             elif error is not NoError:
                 raise Unavailable(SERVICE, f"topic {topic.name} cannot be looked at: {error.description}")
             else:
-                _refuse(topic, _found(found, await _settings(admin, topic.name)))
+                _refuse(topic, as_found(found, await _settings(admin, topic.name)))
     finally:
         await admin.close()
 
@@ -97,7 +97,8 @@ async def _settings(admin: AIOKafkaAdminClient, name: str) -> dict[str, str]:
     return {entry[0]: entry[1] for entry in entries}
 
 
-def _found(topic: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, str]:
+def as_found(topic: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, str]:
+    """What a broker says of a topic, and of its settings, as `differences` takes it."""
     partitions = topic["partitions"]
     replicas = {len(partition["replicas"]) for partition in partitions}
     return {

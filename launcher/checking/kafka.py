@@ -29,6 +29,9 @@ from aiokafka.protocol.group import HeartbeatRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 
+from backbone.kafka import topics
+from backbone.kafka.topics import Topic
+from launcher import servers
 from launcher.checking import reasons
 from launcher.checking.finding import Finding, Problem
 from launcher.settings import Settings
@@ -37,6 +40,7 @@ SETTING = "TRIGGER_ENGINE_KAFKA"
 PAUSE = 0.1  # seconds
 LEAVES_WITHIN = 0.2
 _MENDED_IN = reasons.Settings(SETTING, f"{SETTING}_CA", f"{SETTING}_CERT and {SETTING}_KEY")
+MAKE_IT_SO = f"change the topic, or {SETTING}_PARTITIONS, _REPLICAS, _IN_SYNC and TRIGGER_ENGINE_RETENTION"
 _PRODUCE, _FETCH = 0, 1
 _TOPIC = 2  # the kind of what is described
 
@@ -131,20 +135,18 @@ async def _look_at_topic(
     error = for_code(topic["error_code"])
     if error is UnknownTopicOrPartitionError:
         finding.facts["topic"] = f"{name} is not there yet: the first engine that starts makes it"
+        if (there := len(metadata["brokers"])) < settings.kafka_replicas:
+            finding.wrong(
+                f"{settings.kafka_replicas} replicas of the topic {name} are wanted, and brokers are {there}",
+                f"start more brokers, or lower {SETTING}_REPLICAS",
+            )
         return
     if error is TopicAuthorizationFailedError:
         finding.facts["topic"] = f"{name} may not be seen"
         finding.wrong(f"we may not see the topic {name}", f"allow Describe, Read and Write on the topic {name}")
         return
     finding.facts["topic"] = name
-    finding.facts["partitions"] = len(topic["partitions"])
-    finding.facts["replicas"] = min((len(partition["replicas"]) for partition in topic["partitions"]), default=0)
-    await _look_at_configuration(finding, name, found)
-    if len(topic["partitions"]) != settings.kafka_partitions:
-        finding.wrong(
-            f"the topic {name} has {len(topic['partitions'])} partitions, and {settings.kafka_partitions} are wanted",
-            f"set {SETTING}_PARTITIONS={len(topic['partitions'])}: more of them would move entities to others",
-        )
+    await _compare(finding, servers.kafka_topic(settings), topic, found)
     leaders = {broker["node_id"]: (broker["host"], broker["port"]) for broker in metadata["brokers"]}
     leader = leaders.get(topic["partitions"][0]["leader"])
     if leader is None:
@@ -153,21 +155,21 @@ async def _look_at_topic(
     await _look_at_rights(finding, name, await connections.to(*leader))
 
 
-async def _look_at_configuration(finding: Finding, name: str, found: AIOKafkaConnection) -> None:
-    answer = await found.send(DescribeConfigsRequest([(_TOPIC, name, ["retention.ms", "min.insync.replicas"])]))
+async def _compare(finding: Finding, wanted: Topic, topic: dict[str, Any], found: AIOKafkaConnection) -> None:
+    answer = await found.send(DescribeConfigsRequest([(_TOPIC, wanted.name, None)]))
     [(code, _message, _kind, _name, entries)] = answer.resources
+    is_ = topics.as_found(topic, {entry[0]: entry[1] for entry in entries})
+    told = {"partitions": "partitions", "replicas": "replication.factor"}
     if code:
-        finding.facts["configuration"] = f"may not be seen: {for_code(code).description}"
-        return
-    told = {entry[0]: int(entry[1]) for entry in entries}
-    finding.facts["retentionHours"] = told["retention.ms"] / 3_600_000 if told["retention.ms"] >= 0 else None
-    finding.facts["minInsyncReplicas"] = told["min.insync.replicas"]
-    if told["min.insync.replicas"] > finding.facts["replicas"]:
         finding.wrong(
-            f"{name} takes nothing: it wants {told['min.insync.replicas']} replicas in sync and has "
-            f"{finding.facts['replicas']}",
-            f"lower min.insync.replicas of {name}, or give it more replicas",
+            f"we may not see the settings of the topic {wanted.name}, and no engine starts on it unseen",
+            f"allow DescribeConfigs on the topic {wanted.name}",
         )
+    else:
+        told |= {"inSync": "min.insync.replicas", "retentionMs": "retention.ms"}
+        for difference in topics.differences(wanted, is_):
+            finding.wrong(f"the topic {wanted.name} differs, and no engine starts on it: {difference}", MAKE_IT_SO)
+    finding.facts |= {fact: is_[name] for fact, name in told.items()}
 
 
 async def _look_at_rights(finding: Finding, name: str, leader: AIOKafkaConnection) -> None:

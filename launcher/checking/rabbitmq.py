@@ -19,13 +19,13 @@ from aiormq.connection import TransportFactory
 from yarl import URL
 
 from backbone.kit.addresses import masked
+from backbone.rabbitmq.topology import AGENTS, service_queue
 from launcher.checking import reasons
 from launcher.checking.finding import Finding, Problem
 from launcher.servers import RabbitAddress
 
 SETTING = "TRIGGER_ENGINE_RABBITMQ"
 LEAVES_WITHIN = 1.0
-TO_DISPATCHERS = "agents"  #: the exchange that agents report to
 TAKES_WITHIN = 2.0
 """A server that is short of memory or disk does not refuse what is published: it says nothing until it has room."""
 
@@ -78,7 +78,7 @@ class _Socket(TransportFactory):
 
 async def _ask(finding: Finding, connection: aiormq.Connection, socket: _Socket, dispatches: bool) -> None:
     told: Mapping[str, Any] = connection.server_properties
-    name, exchange = f"service.{secrets.token_hex(8)}", "" if dispatches else TO_DISPATCHERS
+    name, exchange = service_queue(secrets.token_hex(8)), "" if dispatches else AGENTS
     may = {
         "mayDeclare": await _may(connection, lambda channel: channel.queue_delete(name, if_unused=True, if_empty=True)),
         "mayConsume": await _may(connection, lambda channel: channel.basic_get(name)),

@@ -19,6 +19,7 @@ from aiokafka.admin import NewTopic
 from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateAclsRequest
 
+from backbone.kafka.topics import Topic
 from backbone.store import migrations
 from backbone.store.database import Database
 from launcher import servers
@@ -158,7 +159,7 @@ async def kafka_(files: Certificates, tmp_path_factory: pytest.TempPathFactory) 
     try:
         await server.start()
         async with kafka.administering(server.broker) as admin:
-            await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])
+            await admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1, topic_configs=Topic(name=TOPIC).settings())])
         await allow_to_see(server.broker.address, "stranger", TOPIC)
         yield Kafka(
             {**scram, "kafka_user": "engine", "kafka_password": PASSWORD},
@@ -195,8 +196,8 @@ async def test_kafka_is_reached_and_looked_at(kafka_: Kafka, how: str) -> None:
         await producer.stop()
     found = await looked(**given)
     assert found.well, found.problems
-    wanted = ("tls", "brokers", "topic", "partitions", "retentionHours", "minInsyncReplicas", "mayRead", "mayWrite")
-    assert [found.facts[name] for name in wanted] == [True, [given["kafka"]], TOPIC, PARTITIONS, 168, 1, True, True]
+    wanted = ("tls", "brokers", "topic", "partitions", "retentionMs", "inSync", "mayRead", "mayWrite")
+    assert [found.facts[name] for name in wanted] == [True, [given["kafka"]], TOPIC, "12", "604800000", "1", True, True]
     assert found.facts["mayUseGroup"] is True
     assert found.facts["version"].startswith("4.0 or later")
 
@@ -239,6 +240,7 @@ async def test_what_a_user_may_not_do_is_told(kafka_: Kafka) -> None:
     found = await looked(**kafka_.by_password | NO_ACCESS)
     assert found.reached
     assert [problem.wrong for problem in found.problems] == [
+        f"we may not see the settings of the topic {TOPIC}, and no engine starts on it unseen",
         f"we may not read the topic {TOPIC}",
         f"we may not write the topic {TOPIC}",
         "we may not read as the group trigger-engine",
@@ -251,8 +253,14 @@ async def test_a_topic_that_is_not_there_is_made_later_and_one_that_differs_is_t
     found = await looked(**kafka_.by_password, kafka_topic="absent")
     assert found.well
     assert found.facts["topic"] == "absent is not there yet: the first engine that starts makes it"
-    found = await looked(**kafka_.by_password, kafka_partitions=6)
-    assert why_not(found, reached=True) == f"the topic {TOPIC} has 12 partitions, and 6 are wanted"
+    found = await looked(**kafka_.by_password, kafka_topic="absent", kafka_replicas=3)
+    assert why_not(found, reached=True) == "3 replicas of the topic absent are wanted, and brokers are 1"
+    found = await looked(**kafka_.by_password, kafka_partitions=6, kafka_in_sync=2)
+    differs = f"the topic {TOPIC} differs, and no engine starts on it: "
+    assert [problem.wrong for problem in found.problems] == [
+        f"{differs}partitions is 12, expected 6",
+        f"{differs}min.insync.replicas is 1, expected 2",
+    ]
 
 
 # RabbitMQ

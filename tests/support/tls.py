@@ -142,5 +142,5 @@ def _postgres_binaries() -> Path:
         return Path(found).resolve().parent
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if not installed:
-        raise Missing("there is no PostgreSQL with TLS on this machine: apt-get install postgresql")
+        raise Missing("there is no PostgreSQL with TLS on this machine: `make servers`")
     return installed[-1]
