@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from backbone.model import cloudevents, definitions, envelopes, messages, requests, triggers
+from backbone.model import (
+    cloudevents,
+    cron_expressions,
+    definitions,
+    envelopes,
+    messages,
+    requests,
+    schedules,
+    triggers,
+)
 from backbone.model.causation import MAX_LINKS, Causation
 from backbone.model.resources import Catalog
 from backbone.model.states import ENDED
@@ -15,6 +24,7 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 NULL: Schema = {"type": "null"}
+CRON: Schema = {"pattern": r"^\s*(@[A-Za-z]+|[^\s@]+(\s+[^\s@]+){4,5})\s*$"}
 TIME: Schema = {"pattern": r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?$"}
 
 
@@ -152,26 +162,47 @@ def _request() -> Schema:
 
 
 def _trigger_definitions(catalog: Catalog) -> Schema:
-    defs = (
-        describing.definitions(triggers.TriggerDocument, triggers.FlatTriggerDocument) | filter_language.definitions()
-    )
-    for name in ("TriggerDocument", "FlatTriggerDocument", "Spec", "Operation"):
+    documents = (triggers.TriggerDocument, triggers.FlatTriggerDocument, triggers.CronTriggerDocument)
+    defs = describing.definitions(*documents) | filter_language.definitions()
+    for name in ("TriggerDocument", "FlatTriggerDocument", "CronTriggerDocument", "Spec", "CronSpec", "Operation"):
         defs[name]["additionalProperties"] = False
-    for name in ("TriggerDocument", "FlatTriggerDocument"):
-        fields = defs[name]["properties"]
-        fields["type"] |= {"const": "Event"}
+    for document in documents:
+        fields = defs[document.__name__]["properties"]
+        by_the_clock = document is triggers.CronTriggerDocument
+        fields["type"] |= {"const": triggers.CRON if by_the_clock else triggers.EVENT}
         fields["name"] |= {"minLength": 1, "maxLength": triggers.MAX_NAME_LENGTH}
     for name in ("Spec", "FlatTriggerDocument"):
         fields = defs[name]["properties"]
         fields["resource"] |= vocabulary.resource(catalog)
         fields["actions"] |= vocabulary.one_or_many(vocabulary.action(catalog)["enum"])
         fields["filter"] |= {"anyOf": [{"$ref": "#/$defs/Filter"}, {"type": "string"}, NULL]}
-        fields["input"] |= {"anyOf": [{"type": "object"}, {"type": "array", "maxItems": 0}, NULL]}
+        fields["input"] |= _constants()
         defs[name]["allOf"] = vocabulary.trigger_rules(catalog)
+    _describe_schedule(defs)
     defs["Operation"]["properties"]["type"] |= {"const": "function"}
     spellings = {"then": {"$ref": "#/$defs/TriggerDocument"}, "else": {"$ref": "#/$defs/FlatTriggerDocument"}}
-    defs["OneTrigger"] = {"type": "object", "if": {"required": ["spec"]}, **spellings}
+    defs["OneTrigger"] = {
+        "type": "object",
+        "if": {"properties": {"type": {"const": triggers.CRON}}, "required": ["type"]},
+        "then": {"$ref": "#/$defs/CronTriggerDocument"},
+        "else": {"if": {"required": ["spec"]}, **spellings},
+    }
     return defs
+
+
+def _describe_schedule(defs: Schema) -> None:
+    defs["CronTriggerDocument"]["properties"]["global"] |= {"enum": [False, None]}
+    fields = defs["CronSpec"]["properties"]
+    fields["cron"] |= CRON | {"maxLength": cron_expressions.LONGEST}
+    low, high = schedules.JITTER_LIMITS
+    fields["jitter"] |= {"minimum": low, "maximum": high}
+    fields["input"] |= _constants()
+    for name in ("startAt", "endAt"):
+        fields[name] |= TIME
+
+
+def _constants() -> Schema:
+    return {"anyOf": [{"type": "object"}, {"type": "array", "maxItems": 0}, NULL]}
 
 
 def _one_or_many(definition: str, key: str | None = None) -> Schema:

@@ -33,7 +33,7 @@ _TRIGGER: Final = {
     "project": _PROJECT,
     "projectId": _PROJECT_ID,
     "global": _("true: it listens in every project, and names none."),
-    "type": _("Only `Event` so far."),
+    "type": _("Event: it listens to events. `Cron` triggers go by the clock."),
     "active": _("false: it is kept and matches nothing."),
     "id": _("The stored trigger that is meant. Files that people write leave it out."),
     "$schema": _SCHEMA,
@@ -42,6 +42,30 @@ _TRIGGER: Final = {
 WORDS: Final[dict[str, dict[str, Words | None]]] = {
     "TriggerDocument": {**_TRIGGER, "spec": _("Which events are meant, and what to run.")},
     "Spec": {**_LISTENING, "operation": _("The function to run.")},
+    "CronTriggerDocument": {
+        **_TRIGGER,
+        "type": _("Cron: it goes by the clock."),
+        "active": _("false: its schedule goes on and runs nothing."),
+        "global": _("A Cron trigger runs in one project, that of its service."),
+        "spec": _("When, and what to run."),
+    },
+    "CronSpec": {
+        "cron": _("Five fields as in cron(5), six with the second first, or a name.", "0 5 * * *", "@daily"),
+        "startAt": _("The first moment that may be a fire. Without an offset it is one of the time zone."),
+        "endAt": _("The last moment that may be a fire. Without an offset it is one of the time zone."),
+        "timezone": _("An IANA name. Left out or null: UTC.", "Europe/Berlin"),
+        "misfire": _(
+            "What becomes of fires that nobody was there to make. skip: nothing. one: the latest comes, if it is at most"
+            " an hour late. all: the latest hundred of the last day come."
+        ),
+        "overlap": _(
+            "What becomes of a fire while an execution of this trigger goes on. allow: it runs beside it. skip: it is"
+            " left out. queue: it waits."
+        ),
+        "jitter": _("Seconds; each fire comes later by a part of them.", 30),
+        "input": _("Constant arguments of the function.", {"size": 256}),
+        "operation": _("The function to run."),
+    },
     "Operation": {
         "type": _("Only `function` so far."),
         "serviceId": _("The service's id; goes before `service`."),

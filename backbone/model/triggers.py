@@ -1,8 +1,9 @@
-"""A trigger: who wants to know of which events, and the function to run then.
+"""A trigger: who wants to know of which events, or when by the clock, and the function to run then.
 
-Two spellings are read: the platform's (`spec` holds resource, actions, filter, mode, operation) and the flat one of
-a 2023 service.json (`{name, filter, resource, actions, executionMode, active, function}`). Projects and services
-may be named instead of numbered: `project`, `spec.operation.service`.
+Two spellings of Event triggers are read: the platform's (`spec` holds resource, actions, filter, mode, operation) and
+the flat one of a 2023 service.json (`{name, filter, resource, actions, executionMode, active, function}`). Projects and
+services may be named instead of numbered: `project`, `spec.operation.service`. A Cron trigger has the platform's
+spelling alone.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from typing import Any
 
 import msgspec
 
-from backbone.model import dql, written_form
+from backbone.model import dql, schedules, written_form
 from backbone.model.dql import access
 from backbone.model.errors import InvalidFilter, InvalidTrigger
 from backbone.model.resources import Catalog, ExecutionMode
+from backbone.model.schedules import Schedule, WrittenSchedule
 
 MAX_NAME_LENGTH = 255
+
+CRON = "Cron"
+EVENT = "Event"
+TYPES = (EVENT, CRON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +44,11 @@ class TriggerDraft:
     input: Mapping[str, Any] = field(default_factory=dict)  #: constant arguments beside the entity
     active: bool = True
     id: str | None = None
+    schedule: Schedule | None = None  #: of a Cron trigger, which listens to no resource
 
     @property
     def scans(self) -> bool:
-        return scans(self.filter)
+        return self.schedule is None and scans(self.filter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +70,15 @@ class Trigger:
     created_at: datetime
     updated_at: datetime
     creator: str
+    schedule: Schedule | None = None  #: of a Cron trigger, which listens to no resource
 
     @property
     def scans(self) -> bool:
-        return scans(self.filter)
+        return self.schedule is None and scans(self.filter)
+
+    @property
+    def type(self) -> str:
+        return EVENT if self.schedule is None else CRON
 
 
 class Operation(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -101,6 +113,25 @@ class TriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
     schema: str | None = msgspec.field(name="$schema", default=None)
 
 
+class CronSpec(WrittenSchedule, frozen=True, rename="camel", kw_only=True):
+    input: dict[str, Any] | list[Any] | None = None
+    operation: Operation = msgspec.field(default_factory=Operation)
+
+
+class CronTriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
+    """The written form of a trigger by the clock."""
+
+    type: str
+    spec: CronSpec
+    name: str | None = None
+    project: str | None = None
+    project_id: str | None = None
+    global_: bool | None = msgspec.field(name="global", default=None)
+    active: bool = True
+    id: str | None = None
+    schema: str | None = msgspec.field(name="$schema", default=None)
+
+
 class FlatTriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
     """The written form of 2023: no `spec`, the function beside the rest."""
 
@@ -128,31 +159,62 @@ def parse(given: object, catalog: Catalog, *, strict: bool = False) -> TriggerDr
     send back the whole entity.
     """
     document = written_form.convert(given, dict[str, Any], InvalidTrigger)
-    if document.get("type") == "Cron":
-        raise InvalidTrigger("type", "'Cron' triggers are not there yet; this engine runs 'Event' triggers")
     if strict:
         _refuse_unknown(document)
+    if document.get("type") == CRON:
+        return _from_cron(document)
     return _from_spec(document, catalog) if "spec" in document else _from_flat(document, catalog)
 
 
 def _refuse_unknown(document: dict[str, Any]) -> None:
-    shape = TriggerDocument if "spec" in document else FlatTriggerDocument
+    shape, spec_shape = _shapes(document)
     written_form.refuse_unknown(document, shape, "", InvalidTrigger)
     spec = document.get("spec")
     if isinstance(spec, dict):
-        written_form.refuse_unknown(spec, Spec, "spec", InvalidTrigger)
+        written_form.refuse_unknown(spec, spec_shape, "spec", InvalidTrigger)
         if isinstance(spec.get("operation"), dict):
             written_form.refuse_unknown(spec["operation"], Operation, "spec.operation", InvalidTrigger)
 
 
+def _shapes(document: dict[str, Any]) -> tuple[type[msgspec.Struct], type[msgspec.Struct]]:
+    if document.get("type") == CRON:
+        return CronTriggerDocument, CronSpec
+    return (TriggerDocument if "spec" in document else FlatTriggerDocument), Spec
+
+
+def _from_cron(document: dict[str, Any]) -> TriggerDraft:
+    written = written_form.convert(document, CronTriggerDocument, InvalidTrigger)
+    schedule = schedules.parse(written.spec, "spec.")
+    if written.global_:
+        raise InvalidTrigger("global", "is true, and a Cron trigger runs in the project of its service alone")
+    _check_name_and_input(written, written.spec, "spec.")
+    return TriggerDraft(
+        id=written.id,
+        name=written.name,
+        project=written.project_id or written.project,
+        service=_service(written.spec.operation),
+        function_name=written.spec.operation.function_name or "run",
+        resource="",
+        actions=(),
+        filter={},
+        mode=ExecutionMode.ALWAYS,
+        input=written.spec.input if isinstance(written.spec.input, dict) else {},
+        active=written.active,
+        schedule=schedule,
+    )
+
+
 def _from_spec(document: dict[str, Any], catalog: Catalog) -> TriggerDraft:
     written = written_form.convert(document, TriggerDocument, InvalidTrigger)
-    operation = written.spec.operation
+    service = _service(written.spec.operation)
+    return _draft(written, written.spec, catalog, "spec.", service, written.spec.operation.function_name)
+
+
+def _service(operation: Operation) -> str | None:
     if operation.type != "function":
         shown = written_form.clipped(operation.type)
         raise InvalidTrigger("spec.operation.type", f"{shown!r} is not supported; expected 'function'")
-    service = operation.service_id or operation.service
-    return _draft(written, written.spec, catalog, "spec.", service, operation.function_name)
+    return operation.service_id or operation.service
 
 
 def _from_flat(document: dict[str, Any], catalog: Catalog) -> TriggerDraft:
@@ -168,18 +230,18 @@ def _draft(
     service: str | None,
     function_name: str | None,
 ) -> TriggerDraft:
-    if written.type != "Event":
-        raise InvalidTrigger("type", f"{written_form.clipped(written.type)!r} is not a trigger type; expected 'Event'")
-    if written.name is not None and not 0 < len(written.name) <= MAX_NAME_LENGTH:
-        raise InvalidTrigger("name", f"has {len(written.name)} characters; expected 1 to {MAX_NAME_LENGTH}")
+    if written.type != EVENT:
+        expected = " or ".join(map(repr, TYPES))
+        raise InvalidTrigger(
+            "type", f"{written_form.clipped(written.type)!r} is not a trigger type; expected {expected}"
+        )
     project = written.project_id or written.project
     if written.global_ and project:
         shown = written_form.clipped(project)
         raise InvalidTrigger("global", f"is true, which is every project, and the trigger names project {shown!r} too")
     resource, actions = _listen(spec, catalog, prefix)
     _check_filter(spec.filter, f"{prefix}filter")
-    if isinstance(spec.input, list) and spec.input:
-        raise InvalidTrigger(f"{prefix}input", "expected an object of constant arguments, got an array")
+    _check_name_and_input(written, spec, prefix)
     return TriggerDraft(
         id=written.id,
         name=written.name,
@@ -194,6 +256,17 @@ def _draft(
         input=spec.input if isinstance(spec.input, dict) else {},
         active=written.active,
     )
+
+
+def _check_name_and_input(
+    written: TriggerDocument | FlatTriggerDocument | CronTriggerDocument,
+    spec: Spec | FlatTriggerDocument | CronSpec,
+    prefix: str,
+) -> None:
+    if written.name is not None and not 0 < len(written.name) <= MAX_NAME_LENGTH:
+        raise InvalidTrigger("name", f"has {len(written.name)} characters; expected 1 to {MAX_NAME_LENGTH}")
+    if isinstance(spec.input, list) and spec.input:
+        raise InvalidTrigger(f"{prefix}input", "expected an object of constant arguments, got an array")
 
 
 def _check_filter(document: Any, path: str) -> None:
@@ -227,7 +300,7 @@ def document(trigger: Trigger) -> dict[str, Any]:
     return {
         "id": trigger.id,
         "name": trigger.name,
-        "type": "Event",
+        "type": trigger.type,
         "projectId": trigger.project_id,
         "global": trigger.project_id is None,
         "active": trigger.active,
@@ -236,10 +309,7 @@ def document(trigger: Trigger) -> dict[str, Any]:
         "updatedAt": trigger.updated_at,
         "creator": trigger.creator,
         "spec": {
-            "resource": trigger.resource,
-            "actions": list(trigger.actions),
-            "filter": trigger.filter,
-            "executionMode": trigger.mode.value,
+            **_when(trigger),
             "input": trigger.input,
             "operation": {
                 "type": "function",
@@ -247,4 +317,15 @@ def document(trigger: Trigger) -> dict[str, Any]:
                 "functionName": trigger.function_name,
             },
         },
+    }
+
+
+def _when(trigger: Trigger) -> dict[str, Any]:
+    if trigger.schedule is not None:
+        return schedules.document(trigger.schedule)
+    return {
+        "resource": trigger.resource,
+        "actions": list(trigger.actions),
+        "filter": trigger.filter,
+        "executionMode": trigger.mode.value,
     }
