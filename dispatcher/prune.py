@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from backbone.kit import metrics
 from backbone.ports import WorkQueue
-from backbone.store import partitions
+from backbone.store import cron, partitions
 from backbone.store.database import Database
 from backbone.store.queries import sql
 
@@ -24,6 +24,7 @@ async def run(database: Database, retention: timedelta) -> None:
             await connection.execute(sql("incident/prune dead letters"), retention)
             await connection.execute(sql("incident/prune stopped"), retention)
             await connection.execute(sql("incident/prune parts"))
+            await cron.prune_missed(connection, retention)
             await asyncio.sleep(EVERY.total_seconds())
 
 

@@ -1,5 +1,5 @@
 """The dispatcher's process. Every dispatcher settles what its driver gives it; the leader also enqueues what is due,
-rescues what was lost, and prunes."""
+makes the fires of Cron triggers, rescues what was lost, and prunes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backbone.kit.loops import Health, keep
 from backbone.ports import Reports, WorkQueue
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
-from dispatcher import enqueue, leader, prune, republish, rescue, settle
+from dispatcher import cron, enqueue, leader, prune, republish, rescue, settle
 from dispatcher.retry import RetryPolicy
 
 
@@ -42,6 +42,7 @@ async def run(
             if not work_queue.in_store:
                 republishing = partial(republish.run, database, work_queue, wakeups, settings.republish_after)
                 periodic.create_task(keep("republish", republishing, health))
+            periodic.create_task(keep("cron", partial(cron.run, database, work_queue, wakeups), health))
             periodic.create_task(keep("rescue", partial(rescue.run, database, wakeups, settings.lease), health))
             periodic.create_task(keep("prune", partial(prune.run, database, settings.retention), health))
             periodic.create_task(keep("measure", partial(prune.measure, database, work_queue), health))

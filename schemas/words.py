@@ -55,8 +55,8 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "endAt": _("The last moment that may be a fire. Without an offset it is one of the time zone."),
         "timezone": _("An IANA name. Left out or null: UTC.", "Europe/Berlin"),
         "misfire": _(
-            "What becomes of fires that nobody was there to make. skip: nothing. one: the latest comes, if it is at most"
-            " an hour late. all: the latest hundred of the last day come."
+            "What becomes of fires that nobody was there to make. skip: nothing. one: the latest comes, if it is at"
+            " most an hour late. all: the latest hundred of the last day come."
         ),
         "overlap": _(
             "What becomes of a fire while an execution of this trigger goes on. allow: it runs beside it. skip: it is"

@@ -40,6 +40,9 @@ messages_set_aside = Counter(
     "trigger_engine_messages_set_aside", "Messages of RabbitMQ that could not be read.", ["where"]
 )
 
+cron_fires = Counter("trigger_engine_cron_fires", "Fires of Cron triggers that began an execution.")
+cron_missed = Counter("trigger_engine_cron_missed", "Fires of Cron triggers that did not come.", ["reason"])
+
 event_to_recorded = Histogram(
     "trigger_engine_event_to_recorded_seconds", "From an event in the log to its executions recorded.", buckets=_SECONDS
 )
@@ -49,6 +52,11 @@ recorded_to_started = Histogram(
     buckets=_SECONDS,
 )
 run_time = Histogram("trigger_engine_run_seconds", "Time in the function.", buckets=_SECONDS)
+cron_lateness = Histogram(
+    "trigger_engine_cron_lateness_seconds",
+    "From the time of a fire by its schedule to its execution.",
+    buckets=_SECONDS,
+)
 queue_age = Histogram("trigger_engine_queue_age_seconds", "Time an execution waited to be taken.", buckets=_SECONDS)
 
 broker_blocked = Gauge(

@@ -181,6 +181,10 @@ def delay(schedule: Schedule, trigger_id: str, fire: datetime) -> timedelta:
     return schedule.jitter * int.from_bytes(digest, "big") / 2**32
 
 
+def due_at(schedule: Schedule, trigger_id: str, fire: datetime | None) -> datetime | None:
+    return None if fire is None else fire + delay(schedule, trigger_id, fire)
+
+
 def in_words(schedule: Schedule) -> str:
     """`at 05:00 every day, Europe/Berlin`"""
     words = f"{cron_words.sentence(schedule.expression)}, {schedule.timezone}"

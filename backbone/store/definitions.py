@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 import orjson
 
-from backbone.model import ids
+from backbone.model import ids, schedules
 from backbone.model.definitions import Module, Package, Project, Runtime, Service
 from backbone.model.errors import AlreadyExists, NotFound, NotInState
 from backbone.model.resources import ExecutionMode
@@ -264,6 +264,7 @@ def _written(trigger_: Trigger) -> tuple[Any, ...]:
         msgspec.json.encode(trigger_.input).decode(),
         trigger_.active,
         trigger_.scans,
+        None if trigger_.schedule is None else schedules.stored(trigger_.schedule),
     )
 
 
@@ -327,6 +328,7 @@ def trigger_from_row(row: asyncpg.Record) -> Trigger:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         creator=row["creator"],
+        schedule=None if row["schedule"] is None else schedules.from_stored(row["schedule"]),
     )
 
 

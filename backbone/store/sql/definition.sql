@@ -171,8 +171,8 @@ FROM deleted
 
 -- name: make trigger
 INSERT INTO trigger (id, project_id, service_id, name, function_name, resource, actions, filter, mode, input, active,
-                     scans, creator)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                     scans, schedule, creator)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 
 -- name: change trigger
 UPDATE trigger
@@ -186,6 +186,7 @@ SET service_id = $2,
     input = $9,
     active = $10,
     scans = $11,
+    schedule = $12,
     version = version + 1,
     updated_at = now()
 WHERE id = $1

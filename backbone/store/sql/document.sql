@@ -59,7 +59,7 @@ SELECT id,
        jsonb_build_object(
            'id', id,
            'name', name,
-           'type', 'Event',
+           'type', CASE WHEN schedule IS NULL THEN 'Event' ELSE 'Cron' END,
            'projectId', project_id,
            'global', project_id IS NULL,
            'active', active,
@@ -67,11 +67,13 @@ SELECT id,
            'createdAt', written_time(created_at),
            'updatedAt', written_time(updated_at),
            'creator', creator,
-           'spec', jsonb_build_object(
-               'resource', resource,
-               'actions', actions,
-               'filter', filter::jsonb,
-               'executionMode', mode,
+           'spec', CASE
+               WHEN schedule IS NULL
+               THEN jsonb_build_object(
+                   'resource', resource, 'actions', actions, 'filter', filter::jsonb, 'executionMode', mode
+               )
+               ELSE schedule::jsonb
+           END || jsonb_build_object(
                'input', input::jsonb,
                'operation', jsonb_build_object(
                    'type', 'function', 'serviceId', service_id, 'functionName', function_name

@@ -29,6 +29,7 @@ SELECT count(*)
 FROM trigger
 JOIN service ON service.id = trigger.service_id
 WHERE trigger.active
+  AND trigger.schedule IS NULL
   AND service.active
 
 -- name: versions after
@@ -37,6 +38,7 @@ SELECT trigger.id, trigger.version::bigint * 1000000 + service.version AS versio
 FROM trigger
 JOIN service ON service.id = trigger.service_id
 WHERE trigger.active
+  AND trigger.schedule IS NULL
   AND service.active
   AND trigger.id > $1
 ORDER BY trigger.id
@@ -49,6 +51,7 @@ SELECT trigger.id, trigger.name, trigger.version::bigint * 1000000 + service.ver
 FROM trigger
 JOIN service ON service.id = trigger.service_id
 WHERE trigger.active
+  AND trigger.schedule IS NULL
   AND service.active
   AND trigger.id > $1
 ORDER BY trigger.id
@@ -61,5 +64,6 @@ SELECT trigger.id, trigger.name, trigger.version::bigint * 1000000 + service.ver
 FROM trigger
 JOIN service ON service.id = trigger.service_id
 WHERE trigger.active
+  AND trigger.schedule IS NULL
   AND service.active
   AND trigger.id = ANY ($1::text[])
