@@ -1,7 +1,7 @@
 """Which of a Cron trigger's due fires come, which are missed and why, and when the next one is. Pure.
 
-A fire that comes at most `ON_TIME` late is on time: a restart of ours is not the user's business. Older ones are missed,
-and the trigger's `misfire` says which of them are made up. Its `overlap` then says what may run beside what.
+A fire that comes at most `ON_TIME` late is on time: a restart of ours is not the user's business. Older ones are
+missed, and the trigger's `misfire` says which of them are made up. Its `overlap` then says what may run beside what.
 """
 
 from __future__ import annotations

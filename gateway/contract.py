@@ -9,6 +9,7 @@ import orjson
 
 from gateway import (
     agents,
+    cron,
     dead_letters,
     events,
     executions,
@@ -41,6 +42,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *services.OPERATIONS,
     *agents.OPERATIONS,
     *triggers.OPERATIONS,
+    *cron.OPERATIONS,
     *executions.OPERATIONS,
     *query.OPERATIONS,
     *dead_letters.OPERATIONS,

@@ -38,25 +38,25 @@ async def make(call: Call) -> Any:
         queue.announce([service.id])
     else:
         call.parts.wakeups.wake([PENDING])
-    return await _document(call, str(execution_id))
+    return await document(call, str(execution_id))
 
 
 async def show(call: Call) -> Any:
-    return await _document(call, str(call.uuid("execution")))
+    return await document(call, str(call.uuid("execution")))
 
 
 async def rerun(call: Call) -> Any:
     execution_id = call.uuid("execution")
     await executions_asked.rerun(call.parts.database.pool, execution_id)
     call.parts.wakeups.wake([PENDING])
-    return await _document(call, str(execution_id))
+    return await document(call, str(execution_id))
 
 
 async def terminate(call: Call) -> Any:
     execution_id = call.uuid("execution")
     await executions_asked.terminate(call.parts.database.pool, execution_id, "terminated before it was started")
     call.parts.wakeups.wake([TERMINATE_CHANNEL])
-    return await _document(call, str(execution_id))
+    return await document(call, str(execution_id))
 
 
 async def progress(call: Call) -> Any:
@@ -71,7 +71,7 @@ async def progress(call: Call) -> Any:
         told.message,
         None if told.output is None else orjson.dumps(told.output),
     )
-    return await _document(call, str(execution_id))
+    return await document(call, str(execution_id))
 
 
 async def logs(call: Call) -> Any:
@@ -83,7 +83,7 @@ async def logs(call: Call) -> Any:
     return {"logs": lines}
 
 
-async def _document(call: Call, execution_id: str) -> shapes.ExecutionShape:
+async def document(call: Call, execution_id: str) -> shapes.ExecutionShape:
     async with finding.patiently(call.parts.database.pool) as connection:
         found = await finding.EXECUTIONS.page(connection, {"id": [execution_id]}, 1, 0)
         if not found:

@@ -66,8 +66,8 @@ class _Schemas:
 
 
 def _types(operation: Operation) -> Iterator[Any]:
-    takes = operation.takes if isinstance(operation.takes, tuple) else (operation.takes,)
-    yield from (one for one in (*takes, operation.answers, *(operation.also or {}).values()) if one is not None)
+    for types in (operation.takes, operation.answers, *(operation.also or {}).values()):
+        yield from (one for one in (types if isinstance(types, tuple) else (types,)) if one is not None)
 
 
 def _path(operation: Operation) -> str:

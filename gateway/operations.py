@@ -93,7 +93,7 @@ class Operation:
     path: str
     summary: str
     handler: Handler
-    answers: Any = None  #: the type of the document that comes back
+    answers: Any = None  #: the type of the document that comes back, or a tuple of those that it may be
     status: int = 200
     takes: Any = None  #: the type of the document in the body, or a tuple of those that it may be
     media_types: tuple[str, ...] = ("application/json",)  #: of the body

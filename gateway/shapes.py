@@ -181,6 +181,59 @@ class TriggerShape(Shape):
     spec: TriggerSpecShape
 
 
+class CronSpecShape(Shape):
+    cron: str
+    start_at: datetime | None
+    end_at: datetime | None
+    timezone: str
+    misfire: str
+    overlap: str
+    jitter: int  #: seconds
+    input: dict[str, Any]
+    operation: OperationShape
+
+
+class CronTriggerShape(Shape):
+    """A trigger by the clock."""
+
+    id: str
+    name: str
+    type: str
+    project_id: str | None
+    global_: bool = msgspec.field(name="global")
+    active: bool
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    creator: str
+    spec: CronSpecShape
+
+
+class NextFires(Shape):
+    """What a schedule means: in words, and its next fires, whether the trigger is active or not."""
+
+    words: str
+    timezone: str
+    last_fire: datetime | None
+    fires: list[datetime]
+
+
+class MissedFiresShape(Shape):
+    """Fires in a row that did not come, for one reason. `fires` is how many; of very many at least so many."""
+
+    trigger_id: str
+    trigger_name: str | None
+    project_id: str | None
+    first: datetime
+    last: datetime
+    fires: int
+    reason: str
+
+
+class MissedFires(Shape):
+    items: list[MissedFiresShape]
+
+
 class NewExecution(Shape):
     function_name: str | None = None
     input: dict[str, Any] | None = None

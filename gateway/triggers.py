@@ -12,8 +12,8 @@ import msgspec
 from backbone.model import ids, triggers
 from backbone.model.definitions import Service
 from backbone.model.errors import InvalidTrigger, NotFound
-from backbone.model.triggers import FlatTriggerDocument, Trigger, TriggerDocument, TriggerDraft
-from backbone.store import definitions, finding
+from backbone.model.triggers import CronTriggerDocument, FlatTriggerDocument, Trigger, TriggerDocument, TriggerDraft
+from backbone.store import cron, definitions, finding
 from gateway import shapes
 from gateway.operations import PREFIX, Call, Operation
 from gateway.parts import CREATOR
@@ -50,9 +50,12 @@ async def make(call: Call) -> Any:
         created_at=now,
         updated_at=now,
         creator=CREATOR,
+        schedule=draft.schedule,
     )
     async with pool.acquire() as connection, connection.transaction():
         made = await definitions.make_trigger(connection, trigger)
+        if made.schedule is not None:
+            await cron.set_schedule(connection, made.id, made.schedule, now)
         if made.active and made.scans:
             await _refuse_beyond_quota(call, connection, made, "spec.filter" if "spec" in given else "filter")
     call.parts.triggers_changed()
@@ -69,6 +72,8 @@ async def change(call: Call) -> Any:
         stored = await definitions.trigger_to_change(connection, trigger_id)
         draft = triggers.parse(merged(stored, given), call.parts.settings.catalog)
         service = await _service_of(call, connection, draft)
+        if (stored.schedule is None) is not (draft.schedule is None):
+            raise InvalidTrigger("type", f"is another one; a trigger stays of type {stored.type!r}")
         if stored.project_id != (None if draft.org_wide else service.project_id):
             raise InvalidTrigger("projectId", f"is another one; a trigger stays in {_place(stored)}")
         changed = await definitions.change_trigger(
@@ -84,8 +89,11 @@ async def change(call: Call) -> Any:
                 mode=draft.mode,
                 input=draft.input,
                 active=draft.active,
+                schedule=draft.schedule,
             ),
         )
+        if changed.schedule is not None and changed.schedule != stored.schedule:
+            await cron.set_schedule(connection, changed.id, changed.schedule, datetime.now(UTC))
         counted_before = stored.active and stored.filter == changed.filter
         if changed.active and changed.scans and not counted_before:
             await _refuse_beyond_quota(call, connection, changed, "spec.filter")
@@ -184,18 +192,19 @@ async def _project_of(call: Call, connection: definitions.Connection, key: str |
 
 
 _ONE = f"{PREFIX}/triggers/{{id}}"
+_ANSWERS = (shapes.TriggerShape, shapes.CronTriggerShape)
 
 OPERATIONS = (
     Operation(
         method="POST", path=f"{PREFIX}/triggers", summary="Make a trigger", handler=make,
-        takes=(TriggerDocument, FlatTriggerDocument), answers=shapes.TriggerShape,
+        takes=(TriggerDocument, FlatTriggerDocument, CronTriggerDocument), answers=_ANSWERS,
     ),
     Operation(
-        method="GET", path=_ONE, summary="A trigger", handler=show, answers=shapes.TriggerShape, refusals=(404,),
+        method="GET", path=_ONE, summary="A trigger", handler=show, answers=_ANSWERS, refusals=(404,),
     ),
     Operation(
         method="PATCH", path=_ONE, summary="Change the given keys", handler=change,
-        takes=dict[str, Any], answers=shapes.TriggerShape, refusals=(404,),
+        takes=dict[str, Any], answers=_ANSWERS, refusals=(404,),
     ),
     Operation(
         method="DELETE", path=_ONE, summary="Delete a trigger", handler=delete,

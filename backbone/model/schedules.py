@@ -157,22 +157,6 @@ def next_fires(schedule: Schedule, after: datetime, count: int) -> list[datetime
     return fires
 
 
-def latest_fire(schedule: Schedule, after: datetime, until: datetime) -> datetime | None:
-    """The last fire after `after` and not after `until`. Found by halves, as the way there may have millions."""
-    last = next_fire(schedule, after)
-    if last is None or last > until:
-        return None
-    high = until
-    while high - last > timedelta(seconds=1):
-        middle = last + (high - last) / 2
-        fire = next_fire(schedule, middle)
-        if fire is None or fire > until:
-            high = middle
-        else:
-            last = fire
-    return last
-
-
 def delay(schedule: Schedule, trigger_id: str, fire: datetime) -> timedelta:
     """How much later than its time this fire is due: some part of the jitter, always the same for the same fire."""
     if not schedule.jitter:

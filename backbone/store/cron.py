@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -14,7 +15,7 @@ from backbone.model.fires import DueTrigger, MissedFires, MissedReason, Missing,
 from backbone.model.schedules import Overlap, Schedule
 from backbone.store.queries import sql
 
-Connection = asyncpg.Connection | asyncpg.Pool
+Connection: TypeAlias = "asyncpg.Connection | asyncpg.Pool"
 
 
 async def set_schedule(connection: Connection, trigger_id: str, schedule: Schedule, now: datetime) -> None:
@@ -100,8 +101,6 @@ async def seconds_to_next(connection: asyncpg.Connection, now: datetime) -> floa
 
 async def release(connection: asyncpg.Connection) -> int:
     """Let those come whose turn it is, of what waits for another execution of its trigger; return how many."""
-    if not await connection.fetchval(sql("cron/waiting")):
-        return 0
     return len(await connection.fetch(sql("cron/release")))
 
 
@@ -112,13 +111,11 @@ async def realign(connection: asyncpg.Connection, now: datetime, page: int) -> i
     while rows := await connection.fetch(sql("cron/page"), after, page):
         after = rows[-1]["trigger_id"]
         found = []
-        for row in rows:
-            schedule = schedules.from_stored(row["schedule"])
-            fire = schedules.next_fire(schedule, now)
-            if fire is not None and row["next_fire"] is not None and fire < row["next_fire"]:
-                found.append(
-                    (row["trigger_id"], row["version"], fire, schedules.due_at(schedule, row["trigger_id"], fire))
-                )
+        for trigger_id, version, next_fire, schedule in rows:
+            read = schedules.from_stored(schedule)
+            fire = schedules.next_fire(read, now)
+            if fire is not None and next_fire is not None and fire < next_fire:
+                found.append((trigger_id, version, fire, schedules.due_at(read, trigger_id, fire)))
         if found:
             await connection.execute(sql("cron/realign"), *map(list, zip(*found, strict=True)))
         brought_back += len(found)

@@ -273,15 +273,7 @@ def test_an_hour_that_comes_twice_on_a_named_day_comes_twice() -> None:
     assert found[-1][:10] == "2026-10-26"
 
 
-# Looking back, jitter, words
-
-
-@pytest.mark.parametrize("expression", ["* * * * *", "0 5 * * 1", "0 0 29 2 *", "*/7 3 * * * *"])
-def test_the_latest_fire_is_the_last_of_all(expression: str) -> None:
-    schedule = Schedule(cron=expression)
-    after, until = NOON - timedelta(hours=5), NOON
-    everything = [fire for fire in schedules.next_fires(schedule, after, 2_000) if fire <= until]
-    assert schedules.latest_fire(schedule, after, until) == (everything[-1] if everything else None)
+# Jitter and words
 
 
 def test_jitter_is_within_its_bounds_and_the_same_for_the_same_fire() -> None:

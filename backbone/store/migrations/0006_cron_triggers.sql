@@ -15,6 +15,13 @@ CREATE TABLE cron_state (
 CREATE INDEX cron_state_due ON cron_state (due);
 ALTER TABLE cron_state SET (autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0);
 
+-- Executions that wait for the one of their trigger before them.
+CREATE TABLE cron_waiting (
+    trigger_id    text NOT NULL,
+    execution_id  uuid NOT NULL,
+    PRIMARY KEY (trigger_id, execution_id)
+);
+
 -- Fires that did not come: those in a row for the same reason are one row. It outlives its trigger.
 CREATE TABLE missed_fire (
     trigger_id  text NOT NULL,

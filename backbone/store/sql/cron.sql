@@ -77,7 +77,7 @@ recorded AS (
     JOIN trigger ON trigger.id = fire.trigger_id
     JOIN service ON service.id = trigger.service_id
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, service_id, attempt, status
+    RETURNING id, service_id, trigger_id, attempt, status
 ),
 queued AS (
     INSERT INTO queue (service_id, execution_id, attempt)
@@ -85,12 +85,18 @@ queued AS (
     FROM recorded
     WHERE status = 'queued'
 ),
+later AS (
+    INSERT INTO cron_waiting (trigger_id, execution_id)
+    SELECT trigger_id, id
+    FROM recorded
+    WHERE id IN (SELECT id FROM fire WHERE waits)
+),
 waiting AS (
-    -- What waits for the one before it is never due; `cron/release` says when it is.
-    INSERT INTO pending (execution_id, attempt, due)
-    SELECT id, attempt, CASE WHEN id IN (SELECT id FROM fire WHERE waits) THEN 'infinity' ELSE now() END
+    INSERT INTO pending (execution_id, attempt, service_id, due)
+    SELECT id, attempt, service_id, now()
     FROM recorded
     WHERE status = 'created'
+      AND id NOT IN (SELECT id FROM fire WHERE waits)
 ),
 noted AS (
     INSERT INTO missed_fire (trigger_id, first_fire, last_fire, fires, reason)
@@ -106,37 +112,44 @@ noted AS (
 SELECT id, service_id
 FROM recorded
 
--- name: waiting
-SELECT EXISTS (SELECT FROM pending WHERE due = 'infinity')
-
 -- name: release
--- Of each trigger the first that waits, when nothing of the trigger is before it any more.
-WITH waiting AS MATERIALIZED (
-    SELECT pending.execution_id, execution.trigger_id
-    FROM pending
-    JOIN execution ON execution.id = pending.execution_id
-    WHERE pending.due = 'infinity'
-),
-first AS (
+-- Of each trigger the first that waits, when nothing of the trigger is before it any more. Those that a person ended
+-- meanwhile are forgotten.
+WITH first AS (
     SELECT DISTINCT ON (trigger_id) trigger_id, execution_id
-    FROM waiting
+    FROM cron_waiting
     ORDER BY trigger_id, execution_id
+),
+free AS (
+    SELECT first.trigger_id, first.execution_id
+    FROM first
+    LEFT JOIN cron_state AS state ON state.trigger_id = first.trigger_id
+    WHERE NOT EXISTS (
+        SELECT
+        FROM unnest(state.running) AS other (id)
+        JOIN execution ON execution.id = other.id
+        WHERE execution.status < 'success'
+          AND NOT EXISTS (
+              SELECT
+              FROM cron_waiting
+              WHERE cron_waiting.trigger_id = state.trigger_id
+                AND cron_waiting.execution_id = other.id
+          )
+    )
+),
+released AS (
+    DELETE FROM cron_waiting
+    USING free
+    WHERE cron_waiting.trigger_id = free.trigger_id
+      AND cron_waiting.execution_id = free.execution_id
+    RETURNING cron_waiting.execution_id
 )
-UPDATE pending
-SET due = now()
-WHERE due = 'infinity'
-  AND execution_id IN (
-      SELECT first.execution_id
-      FROM first
-      LEFT JOIN cron_state AS state ON state.trigger_id = first.trigger_id
-      WHERE NOT EXISTS (
-          SELECT
-          FROM unnest(state.running) AS other (id)
-          JOIN execution ON execution.id = other.id
-          WHERE execution.status < 'success'
-            AND other.id NOT IN (SELECT execution_id FROM waiting)
-      )
-  )
+INSERT INTO pending (execution_id, attempt, service_id, due)
+SELECT execution.id, execution.attempt, execution.service_id, now()
+FROM released
+JOIN execution ON execution.id = released.execution_id
+WHERE execution.status = 'created'
+ON CONFLICT (execution_id, attempt) DO NOTHING
 RETURNING execution_id
 
 -- name: page
@@ -181,8 +194,8 @@ queued AS (
     WHERE $4
 ),
 waiting AS (
-    INSERT INTO pending (execution_id, attempt, due)
-    SELECT id, attempt, now()
+    INSERT INTO pending (execution_id, attempt, service_id, due)
+    SELECT id, attempt, service_id, now()
     FROM recorded
     WHERE NOT $4
 )
