@@ -20,6 +20,9 @@ _NONE = timedelta(0)
 def following(after: datetime, zone: ZoneInfo, next_wall: NextWall, *, every_hour: bool) -> datetime | None:
     """The first moment after `after`, in UTC. `next_wall` gives the first time after another, by the clock on the
     wall; both are naive."""
+    if zone.key == "UTC":
+        found = next_wall(after.astimezone(UTC).replace(tzinfo=None))
+        return None if found is None else found.replace(tzinfo=UTC)
     local = after.astimezone(zone)
     wall = local.replace(tzinfo=None, fold=0)
     if every_hour:

@@ -154,5 +154,5 @@ async def missed(
     ]
 
 
-async def prune_missed(connection: asyncpg.Connection, older_than: timedelta) -> None:
+async def prune_missed(connection: Connection, older_than: timedelta) -> None:
     await connection.execute(sql("cron/prune missed"), older_than)

@@ -35,14 +35,17 @@ def in_files(path: Path) -> list[Held]:
     written, problems = files.read((path,))
     if problems:
         raise Invalid("", problems[0])
-    return [_from_file(one) for one in written]
+    return [held for one in written if (held := _from_file(one))]
 
 
-def _from_file(written: files.Written) -> Held:
+def _from_file(written: files.Written) -> Held | None:
+    """None for one that goes by the clock: no event finds it."""
     try:
         draft = triggers.parse(written.document, catalog(), strict=True)
     except Invalid as error:
         raise InvalidTrigger(f"{written.place}: {error.path}".rstrip(": "), error.reason) from None
+    if draft.schedule is not None:
+        return None
     return Held(
         live=_from_draft(draft, written.place),
         project=draft.project,
@@ -73,6 +76,8 @@ async def in_engine(engine: Engine, filter: dict[str, Any]) -> list[Held]:
     held: list[Held] = []
     told = began = time.monotonic()
     async for document in engine.pages("triggers", filter):
+        if document["type"] == triggers.CRON:
+            continue
         held.append(_from_document(document, services.get(document["spec"]["operation"]["serviceId"], False)))
         if time.monotonic() - told >= EVERY:
             told = time.monotonic()

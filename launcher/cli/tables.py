@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import click
@@ -125,12 +125,12 @@ def plain_lines(words: str) -> str:
     return "\n".join(plain(line.expandtabs()) for line in words.splitlines())
 
 
-def moment(written: object) -> str:
-    """`2025-11-21 13:58:01`, in UTC, of an ISO time."""
+def moment(written: object, zone: tzinfo = UTC) -> str:
+    """`2025-11-21 13:58:01`, in UTC unless told otherwise, of an ISO time."""
     if not isinstance(written, str):
         return NOTHING
     try:
-        return datetime.fromisoformat(written).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromisoformat(written).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
         return plain(written)
 

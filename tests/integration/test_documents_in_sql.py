@@ -63,9 +63,10 @@ async def test_definitions(api: Api) -> None:
     trigger = await api.trigger(service["id"], filter={"a.b": {"$in": [1, "x*", None]}}, input={"k": {"v": 1.0}})
     await api.trigger(service["id"], filter='{"a":"\\u00e9\\""}', actions=["Created", "Updated"], executionMode="Once")
     await api.patch(f"/triggers/{trigger['id']}", {"active": False})
+    await api.cron(service["id"], startAt="2025-01-01T00:00:00.5", timezone="Asia/Tokyo", input={"k": 1.0}, jitter=5)
     assert len(await compare(api, "packages")) == 2
     assert len(await compare(api, "services")) == 2
-    assert len(await compare(api, "triggers")) == 2
+    assert len(await compare(api, "triggers")) == 3
 
 
 async def test_executions_of_every_kind_and_in_every_state(api: Api) -> None:

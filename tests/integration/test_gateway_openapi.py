@@ -39,6 +39,7 @@ async def known_ids(dsn: str) -> dict[str, str]:
     async with gateway(dsn) as api:
         service = await api.service()
         trigger = await api.trigger(service["id"])
+        await api.cron(service["id"])
         execution = await api.post(f"/executions/{service['id']}", {})
         await api.publish(b'{"id":"e1","resource":"Item","action":"Created","entity":{"id":"i1"}}')
         bad = await api.publish(b"{")

@@ -71,6 +71,12 @@ class Api:
             "/triggers", {"spec": {"resource": "Item", "actions": ["Created"], "operation": operation, **spec}}
         )
 
+    async def cron(self, service_id: str, **spec: Any) -> Any:
+        operation = {"type": "function", "serviceId": service_id, "functionName": "run"}
+        return await self.post(
+            "/triggers", {"type": "Cron", "spec": {"cron": "0 5 * * *", "operation": operation, **spec}}
+        )
+
 
 @asynccontextmanager
 async def gateway(dsn: str, **settings: Any) -> AsyncIterator[Api]:

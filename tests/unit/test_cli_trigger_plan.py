@@ -170,3 +170,29 @@ def test_what_is_exported_of_every_project_is_applied_as_the_same() -> None:
     wide, narrow = files.check(files.inside(exported, "f"), Catalog()).declared
     assert (wide.project, wide.service) == (None, "s1")
     assert (narrow.project, narrow.service) == ("demo", "gray")
+
+
+def clock(**spec: Any) -> files.Declared:
+    document = {"name": "a", "project": "demo", "type": "Cron", "spec": {"operation": {"service": "gray"}, **spec}}
+    checked = files.check([files.Written("t.json", document)], Catalog())
+    assert checked.problems == []
+    return checked.declared[0]
+
+
+def test_a_cron_trigger_is_planned_told_and_exported_as_any_other() -> None:
+    (made,) = plan.changes([clock(cron="0 5 * * *", startAt="2025-01-01T00:00:00")], there(), prune=False)
+    assert made.body is not None
+    assert (made.verb, made.body["type"], made.body["spec"]["startAt"]) == ("create", "Cron", "2025-01-01T00:00:00Z")
+    present = {"id": "t-a", "projectId": "p1", **made.body}
+    (same,) = plan.changes([clock(cron="0 5 * * *", startAt="2025-01-01T00:00:00Z")], there(present), prune=False)
+    assert same.verb == "unchanged"
+    (other,) = plan.changes([clock(cron="0 6 * * *", misfire="all")], there(present), prune=False)
+    assert [one.field for one in other.differences] == ["spec.cron", "spec.startAt", "spec.misfire"]
+    exported = plan.exported([present], {"p1": "demo"}, {"s1": "gray"})
+    (again,) = files.check(files.inside(exported, "exported"), Catalog()).declared
+    assert plan.changes([again], there(present), prune=False)[0].verb == "unchanged"
+
+
+def test_a_trigger_of_events_does_not_become_one_of_the_clock() -> None:
+    with pytest.raises(InvalidTrigger, match="'a' is of type 'Event' already, and stays so"):
+        plan.changes([clock(cron="0 5 * * *")], there(stored()), prune=False)

@@ -89,21 +89,21 @@ later AS (
     INSERT INTO cron_waiting (trigger_id, execution_id)
     SELECT trigger_id, id
     FROM recorded
-    WHERE id IN (SELECT id FROM fire WHERE waits)
+    WHERE id = ANY (ARRAY(SELECT id FROM fire WHERE waits))
 ),
 waiting AS (
     INSERT INTO pending (execution_id, attempt, service_id, due)
     SELECT id, attempt, service_id, now()
     FROM recorded
     WHERE status = 'created'
-      AND id NOT IN (SELECT id FROM fire WHERE waits)
+      AND id <> ALL (ARRAY(SELECT id FROM fire WHERE waits))
 ),
 noted AS (
     INSERT INTO missed_fire (trigger_id, first_fire, last_fire, fires, reason)
     SELECT *
     FROM unnest($13::text[], $14::timestamptz[], $15::timestamptz[], $16::bigint[], $17::text[])
          AS missed (trigger_id, first_fire, last_fire, fires, reason)
-    WHERE trigger_id IN (SELECT trigger_id FROM moved)
+    WHERE trigger_id = ANY (ARRAY(SELECT trigger_id FROM moved))
     ON CONFLICT (trigger_id, first_fire, reason) DO UPDATE
     SET last_fire = excluded.last_fire,
         fires = missed_fire.fires + excluded.fires,

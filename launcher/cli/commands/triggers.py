@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from backbone.model.errors import NotFound
+from backbone.model.errors import NotFound, NotInState
 from launcher.cli import completing, exits, tables
 from launcher.cli.asking import PATH, asks_the_engine, json_option, project_option
 from launcher.cli.tables import Column, field
@@ -47,15 +47,16 @@ async def list_(engine: Engine, project: str | None, as_json: bool) -> None:
     """
     found = await _all(engine, project)
     projects, services = await engine.names("projects"), await engine.names("services")
+    by_the_clock = any(trigger["type"] == "Cron" for trigger in found)
+    missed = await _missed(engine, project) if by_the_clock and not as_json else {}
     columns = (
         field("name", gives_way=True),
         Column("PROJECT", lambda trigger: _project(trigger, projects), gives_way=True),
-        Column(
-            "LISTENS", lambda trigger: f"{trigger['spec']['resource']}.{','.join(trigger['spec']['actions'])}", True
-        ),
-        Column("MODE", lambda trigger: trigger["spec"]["executionMode"]),
+        Column("LISTENS", _listens, gives_way=True),
+        Column("MODE", lambda trigger: trigger["spec"].get("executionMode") or trigger["type"]),
         Column("RUNS", lambda trigger: _runs(trigger, services), gives_way=True),
         Column("STATE", _state),
+        *([Column("MISSED", lambda trigger: missed.get(trigger["id"]))] if by_the_clock else []),
         field("id"),
     )
     tables.show(found, columns, as_json=as_json, empty="there are no triggers")
@@ -67,7 +68,7 @@ async def list_(engine: Engine, project: str | None, as_json: bool) -> None:
 @json_option
 @asks_the_engine
 async def show(engine: Engine, name_or_id: str, project: str | None, as_json: bool) -> None:
-    """Show a trigger and its filter.
+    """Show a trigger and its filter, or its schedule.
 
     \b
     Examples:
@@ -86,15 +87,89 @@ async def show(engine: Engine, name_or_id: str, project: str | None, as_json: bo
             ("id", trigger["id"]),
             ("project", _project(trigger, projects)),
             ("state", _state(trigger)),
-            ("listens to", f"{spec['resource']}.{','.join(spec['actions'])}"),
-            ("mode", spec["executionMode"]),
+            ("listens to", _listens(trigger)),
+            ("mode", spec.get("executionMode")),
+            *(await _schedule(engine, trigger)),
             ("runs", _runs(trigger, services)),
             ("input", spec.get("input") or None),
             ("changed", tables.moment(trigger.get("updatedAt"))),
         )
     )
-    click.echo("filter")
-    tables.show_json(spec["filter"])
+    if "filter" in spec:
+        click.echo("filter")
+        tables.show_json(spec["filter"])
+
+
+@command.command("next")
+@name_argument
+@click.option("-n", "count", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many.")
+@project_option
+@json_option
+@asks_the_engine
+async def next_(engine: Engine, name_or_id: str, count: int, project: str | None, as_json: bool) -> None:
+    """Tell when a Cron trigger fires next: in UTC, and by the clock of its time zone.
+
+    \b
+    Examples:
+      trigger-engine triggers next nightly
+      trigger-engine triggers next nightly -n 3 --json
+    """
+    from zoneinfo import ZoneInfo
+
+    trigger = await _one(engine, name_or_id, project)
+    answer = await engine.get(f"/triggers/{trigger['id']}/next", count=count)
+    if as_json:
+        tables.show_json(answer)
+        return
+    click.echo(answer["words"] + ("" if trigger["active"] else " (paused)"))
+    zone = ZoneInfo(answer["timezone"])
+    columns = (
+        Column("UTC", lambda fire: tables.moment(fire["at"])),
+        Column(answer["timezone"], lambda fire: tables.moment(fire["at"], zone)),
+    )
+    fires = [{"at": fire} for fire in answer["fires"]]
+    tables.show(fires, columns, as_json=False, empty="it fires no more")
+
+
+@command.command()
+@name_argument
+@project_option
+@asks_the_engine
+async def run(engine: Engine, name_or_id: str, project: str | None) -> None:
+    """Run a Cron trigger's function now, as a fire would. Prints the execution's id.
+
+    \b
+    Examples:
+      trigger-engine triggers run nightly
+    """
+    trigger = await _one(engine, name_or_id, project)
+    click.echo((await engine.post(f"/triggers/{trigger['id']}/run"))["id"])
+
+
+@command.command()
+@click.argument("name_or_id", required=False, shell_complete=completing.names_of("triggers"))
+@project_option
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="The latest so many.")
+@json_option
+@asks_the_engine
+async def missed(engine: Engine, name_or_id: str | None, project: str | None, limit: int, as_json: bool) -> None:
+    """List the fires of Cron triggers that did not come, and why.
+
+    \b
+    Examples:
+      trigger-engine triggers missed
+      trigger-engine triggers missed nightly --json
+    """
+    trigger = (await _one(engine, name_or_id, project))["id"] if name_or_id else None
+    answer = await engine.get("/missed-fires", trigger=trigger, project=project, limit=limit)
+    columns = (
+        Column("TRIGGER", lambda one: one["triggerName"] or one["triggerId"], gives_way=True),
+        Column("FIRST", lambda one: tables.moment(one["first"])),
+        Column("LAST", lambda one: tables.moment(one["last"])),
+        field("fires"),
+        field("reason"),
+    )
+    tables.show(answer["items"], columns, as_json=as_json, empty="nothing was missed")
 
 
 @command.command()
@@ -127,6 +202,8 @@ async def explain(
             raise NotFound("trigger", f"{name_or_id} in {path}")
     elif name_or_id is not None:
         trigger = await _one(engine, name_or_id, project)
+        if trigger["type"] == "Cron":
+            raise NotInState(f"trigger {trigger['name']!r}", "of type 'Cron'", "`triggers next` tells when it fires")
         place = trigger["projectId"]
         held = await live.in_engine(engine, {"projectId": place} if place else {"global": True})
         wanted = [one for one in held if one.live.id == trigger["id"]]
@@ -328,6 +405,47 @@ def _ask_before_deleting(doomed: int) -> None:
 def _project(trigger: tables.Row, projects: dict[str, str]) -> str:
     project_id: str | None = trigger["projectId"]
     return projects.get(project_id, project_id) if project_id else "(every)"
+
+
+def _listens(trigger: tables.Row) -> str:
+    spec = trigger["spec"]
+    if trigger["type"] == "Cron":
+        from backbone.model import cron_expressions, cron_words
+
+        return f"{cron_words.sentence(cron_expressions.parse(spec['cron'], 'cron'))}, {spec['timezone']}"
+    return f"{spec['resource']}.{','.join(spec['actions'])}"
+
+
+async def _schedule(engine: Engine, trigger: tables.Row) -> list[tuple[str, object]]:
+    """What there is to tell of a Cron trigger alone."""
+    if trigger["type"] != "Cron":
+        return []
+    spec = trigger["spec"]
+    told = await engine.get(f"/triggers/{trigger['id']}/next", count=3)
+    missed = (await engine.get("/missed-fires", trigger=trigger["id"], limit=3))["items"]
+    return [
+        ("cron", spec["cron"]),
+        ("starts", tables.moment(spec["startAt"]) if spec["startAt"] else None),
+        ("ends", tables.moment(spec["endAt"]) if spec["endAt"] else None),
+        ("misfire", spec["misfire"]),
+        ("overlap", spec["overlap"]),
+        ("jitter", f"{spec['jitter']} s" if spec["jitter"] else None),
+        ("fired last", tables.moment(told["lastFire"]) if told["lastFire"] else None),
+        ("fires next", ", ".join(map(tables.moment, told["fires"])) or "no more"),
+        ("missed", "; ".join(map(_missed_in_words, missed)) or None),
+    ]
+
+
+def _missed_in_words(missed: tables.Row) -> str:
+    return f"{missed['fires']} until {tables.moment(missed['last'])} ({missed['reason']})"
+
+
+async def _missed(engine: Engine, project: str | None) -> dict[str, int]:
+    """How many fires each trigger missed lately."""
+    counted: dict[str, int] = {}
+    for one in (await engine.get("/missed-fires", project=project, limit=1000))["items"]:
+        counted[one["triggerId"]] = counted.get(one["triggerId"], 0) + one["fires"]
+    return counted
 
 
 def _state(trigger: tables.Row) -> str:

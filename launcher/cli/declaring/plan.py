@@ -8,8 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from backbone.model import schedules, triggers
 from backbone.model.errors import InvalidTrigger, NotFound
 from launcher.cli.declaring.files import Declared
+
+_WHEN = (
+    *("resource", "actions", "filter", "executionMode"),
+    *("cron", "timezone", "startAt", "endAt", "misfire", "overlap", "jitter"),
+)
+"""The fields of `spec` that say of which events, or when."""
 
 Document = dict[str, Any]
 Verb = Literal["create", "update", "unchanged", "delete"]
@@ -69,6 +76,11 @@ def _change(declared: Declared, present: Present) -> Change:
     service = _service(declared, present)
     active = declared.draft.active if declared.says_active or not there else bool(there[0]["active"])
     body = _body(declared, service, active)
+    kind = there[0].get("type", triggers.EVENT) if there else None
+    if there and kind != body.get("type", triggers.EVENT):
+        raise InvalidTrigger(
+            f"{declared.place}: type", f"{declared.name!r} is of type {kind!r} already, and stays so; delete it first"
+        )
     if not there:
         return Change("create", declared.project, declared.name, body=body)
     found = differences(there[0], body, {service["id"]: service["name"] for service in present.services})
@@ -105,15 +117,24 @@ def _body(declared: Declared, service_id: str, active: bool) -> Document:
     return {
         "name": declared.name,
         **({"global": True} if declared.project is None else {"project": declared.project}),
+        **({"type": triggers.CRON} if draft.schedule else {}),
         "active": active,
         "spec": {
-            "resource": draft.resource,
-            "actions": list(draft.actions),
-            "filter": draft.filter,
-            "executionMode": draft.mode.value,
+            **_when(draft),
             "input": dict(draft.input),
             "operation": {"type": "function", "serviceId": service_id, "functionName": draft.function_name},
         },
+    }
+
+
+def _when(draft: triggers.TriggerDraft) -> Document:
+    if draft.schedule is not None:
+        return schedules.document(draft.schedule)
+    return {
+        "resource": draft.resource,
+        "actions": list(draft.actions),
+        "filter": draft.filter,
+        "executionMode": draft.mode.value,
     }
 
 
@@ -124,12 +145,12 @@ def differences(before: Document, after: Document, services: Mapping[str, str]) 
 
 def _compared(trigger: Document, services: Mapping[str, str]) -> list[tuple[str, Any]]:
     spec, operation = trigger["spec"], trigger["spec"]["operation"]
+    when = {name: spec[name] for name in _WHEN if name in spec}
+    if "actions" in when:
+        when["actions"] = sorted(when["actions"])
     return [
         ("active", trigger["active"]),
-        ("spec.resource", spec["resource"]),
-        ("spec.actions", sorted(spec["actions"])),
-        ("spec.filter", spec["filter"]),
-        ("spec.executionMode", spec["executionMode"]),
+        *((f"spec.{name}", when[name]) for name in when),
         ("spec.input", spec.get("input") or {}),
         ("spec.operation.service", services.get(operation["serviceId"], operation["serviceId"])),
         ("spec.operation.functionName", operation["functionName"]),
@@ -169,12 +190,10 @@ def _as_written(trigger: Document, projects: Mapping[str, str], services: Mappin
     return {
         "name": trigger["name"],
         **({"project": projects.get(project_id, project_id)} if project_id else {"global": True}),
+        **({"type": triggers.CRON} if trigger.get("type") == triggers.CRON else {}),
         "active": trigger["active"],
         "spec": {
-            "resource": spec["resource"],
-            "actions": spec["actions"],
-            "filter": spec["filter"],
-            "executionMode": spec["executionMode"],
+            **{name: spec[name] for name in _WHEN if spec.get(name) is not None},
             **({"input": spec["input"]} if spec.get("input") else {}),
             "operation": {
                 "service": services.get(service_id, service_id),
