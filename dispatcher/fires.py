@@ -56,7 +56,8 @@ def _past(trigger: DueTrigger, now: datetime) -> tuple[list[datetime], datetime 
     while fire is not None and _lateness(trigger, fire, now) >= timedelta(0):
         past.append(fire)
         if len(past) == COUNTED:
-            fire = max(fire, now - MADE_UP_WITHIN[trigger.schedule.misfire] - trigger.schedule.jitter)
+            too_old = MADE_UP_WITHIN[trigger.schedule.misfire] + trigger.schedule.jitter + timedelta(seconds=1)
+            fire = max(fire, now - too_old)
         fire = schedules.next_fire(trigger.schedule, fire)
     return past, fire
 
