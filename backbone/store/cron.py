@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from backbone.model import ids, schedules
-from backbone.model.errors import NotFound
+from backbone.model.errors import Invalid, NotFound
 from backbone.model.fires import DueTrigger, MissedFires, MissedReason, Missing, Turn
 from backbone.model.schedules import Overlap, Schedule
 from backbone.store.queries import sql
 
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.Pool"
+
+
+PARKED = timedelta(hours=1)
+
+log = logging.getLogger(__name__)
 
 
 async def set_schedule(connection: Connection, trigger_id: str, schedule: Schedule, now: datetime) -> None:
@@ -27,10 +34,27 @@ async def set_schedule(connection: Connection, trigger_id: str, schedule: Schedu
 async def due(connection: asyncpg.Connection, now: datetime, limit: int) -> list[DueTrigger]:
     """Those whose next fire is due, the most overdue first."""
     rows = await connection.fetch(sql("cron/due"), now, limit)
-    read = {row["trigger_id"]: schedules.from_stored(row["schedule"]) for row in rows}
+    read = _readable(rows)
+    if unreadable := [row["trigger_id"] for row in rows if row["trigger_id"] not in read]:
+        await connection.execute(sql("cron/park"), unreadable, now + PARKED)
+    rows = [row for row in rows if row["trigger_id"] in read]
     matters = [id for row in rows if read[row["trigger_id"]].overlap is not Overlap.ALLOW for id in row["running"]]
     ended = frozenset(row["id"] for row in await connection.fetch(sql("cron/ended"), matters)) if matters else None
     return [_due_trigger(row, read[row["trigger_id"]], ended or frozenset()) for row in rows]
+
+
+def _readable(rows: Sequence[asyncpg.Record]) -> dict[str, Schedule]:
+    """Schedules are checked when they are made; one that an older version let in, or whose time zone this machine does
+    not know, must not stop the others."""
+    read: dict[str, Schedule] = {}
+    for row in rows:
+        try:
+            read[row["trigger_id"]] = schedules.from_stored(row["schedule"])
+        except (Invalid, msgspec.MsgspecError) as error:
+            log.error(
+                "trigger left out, its schedule is wrong", extra={"trigger": row["trigger_id"], "reason": str(error)}
+            )
+    return read
 
 
 def _due_trigger(row: asyncpg.Record, schedule: Schedule, ended: frozenset[UUID]) -> DueTrigger:
@@ -111,11 +135,12 @@ async def realign(connection: asyncpg.Connection, now: datetime, page: int) -> i
     while rows := await connection.fetch(sql("cron/page"), after, page):
         after = rows[-1]["trigger_id"]
         found = []
-        for trigger_id, version, next_fire, schedule in rows:
-            read = schedules.from_stored(schedule)
-            fire = schedules.next_fire(read, now)
-            if fire is not None and next_fire is not None and fire < next_fire:
-                found.append((trigger_id, version, fire, schedules.due_at(read, trigger_id, fire)))
+        read = _readable(rows)
+        for trigger_id, version, next_fire, _ in rows:
+            schedule = read.get(trigger_id)
+            fire = None if schedule is None else schedules.next_fire(schedule, now)
+            if schedule is not None and fire is not None and next_fire is not None and fire < next_fire:
+                found.append((trigger_id, version, fire, schedules.due_at(schedule, trigger_id, fire)))
         if found:
             await connection.execute(sql("cron/realign"), *map(list, zip(*found, strict=True)))
         brought_back += len(found)

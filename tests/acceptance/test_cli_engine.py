@@ -176,6 +176,26 @@ def test_a_trigger_is_paused_resumed_and_deleted_by_its_name(typist: Typist) -> 
     assert typist.typed("triggers", "show", *named).returncode == 3
 
 
+def test_a_cron_trigger_is_applied_looked_at_and_run(typist: Typist) -> None:
+    typist.deployed()
+    operation = {"service": "gray", "functionName": "run"}
+    spec = {"cron": "0 9 1 1 *", "input": {"item": "i1"}, "timezone": "Asia/Tokyo", "operation": operation}
+    file = typist.written("t.json", {"name": "yearly", "project": typist.project, "type": "Cron", "spec": spec})
+    assert "1 create" in typist.told("triggers", "apply", file)
+    named = ("yearly", "--project", typist.project)
+    told = typist.told("triggers", "next", *named, "-n", "2").splitlines()
+    assert told[0] == "at 09:00 on the 1st of the month in January, Asia/Tokyo"
+    assert told[1].split() == ["UTC", "Asia/Tokyo"]
+    assert told[2].split()[1::2] == ["00:00:00", "09:00:00"]
+    execution_id = typist.told("triggers", "run", *named).strip()
+    typist.told("executions", "watch", "--trigger", "yearly", "--until-idle")
+    (run,) = typist.answered("executions", "list", "--trigger", "yearly")
+    assert (run["id"], run["input"], run["output"]) == (execution_id, {"item": "i1"}, {"item": "i1"})
+    assert "Asia/Tokyo" in typist.told("triggers", "list", "--project", typist.project)
+    assert "fires next" in typist.told("triggers", "show", *named)
+    assert typist.answered("triggers", "missed", *named) == []
+
+
 def test_a_trigger_of_every_project_is_applied_listed_exported_and_tried(typist: Typist) -> None:
     typist.deployed()
     service = typist.answered("services", "list", "--project", typist.project)[0]["id"]

@@ -59,6 +59,17 @@ async def test_the_function_runs_with_the_input_and_nothing_of_an_event(clock: C
     assert (item.input, item.entity, item.event_id, item.causation) == (b'{"size":3}', None, None, None)
 
 
+async def test_an_agent_runs_it_at_its_time(clock: Clockwork) -> None:
+    clock.here.folder.joinpath("main.py").write_text("def run(size): return size * 2")
+    await clock.trigger("* * * * * *", since=datetime.now(UTC))
+    for role in ("dispatcher", "agent"):
+        clock.here.start(role)
+    execution, *_ = await clock.here.until_ended(1)
+    assert (execution["status"], execution["output"]) == ("success", b"6")
+    lateness = execution["created_at"] - scheduled(execution)
+    assert timedelta(0) <= lateness < fires.ON_TIME
+
+
 async def test_a_trigger_of_the_clock_is_no_business_of_the_matcher(clock: Clockwork) -> None:
     await clock.trigger("0 * * * *")
     assert await live_triggers.count(clock.connection) == 0
@@ -278,6 +289,16 @@ async def test_a_run_now_takes_the_input_and_counts_as_going_on(clock: Clockwork
     [execution] = await clock.executions()
     assert (execution["id"], execution["creator"], execution["input"]) == (execution_id, "somebody", b'{"size":3}')
     assert [reason for *_, reason in await clock.missed()] == ["overlap"]
+
+
+async def test_a_schedule_that_cannot_be_read_is_not_in_the_way_of_the_others(clock: Clockwork) -> None:
+    wrong, right = await clock.trigger("* * * * *"), await clock.trigger("* * * * *")
+    await clock.here.rows("UPDATE trigger SET schedule = replace(schedule, 'UTC', 'Mars/Olympus') WHERE id = $1", wrong)
+    await clock.ticks(NOON + MINUTE, NOON + 2 * MINUTE, MINUTE)
+    assert [one["trigger_id"] for one in await clock.executions()] == [right, right]
+    await clock.here.rows("UPDATE trigger SET schedule = replace(schedule, 'Mars/Olympus', 'UTC') WHERE id = $1", wrong)
+    await clock.tick(NOON + 2 * HOUR)
+    assert {one["trigger_id"] for one in await clock.executions()} == {wrong, right}
 
 
 # Ten thousand

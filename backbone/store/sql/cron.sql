@@ -25,6 +25,12 @@ JOIN trigger ON trigger.id = state.trigger_id
 JOIN service ON service.id = trigger.service_id
 ORDER BY state.due
 
+-- name: park
+-- Those whose schedule cannot be read are looked at again later, so that they are not in the way of the others.
+UPDATE cron_state
+SET due = $2
+WHERE trigger_id = ANY ($1::text[])
+
 -- name: next due
 SELECT extract(epoch FROM min(due) - $1)::float8
 FROM cron_state
