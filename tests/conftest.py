@@ -97,7 +97,7 @@ async def mortal_kafka_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> A
 @pytest.fixture
 async def mortal_kafka(mortal_kafka_of_the_run: kafka.KafkaServer) -> kafka.KafkaServer:
     """A running server for one test to kill, stop and start again. The next one finds its topics."""
-    if not mortal_kafka_of_the_run.pids:
+    if not mortal_kafka_of_the_run.runs:
         await mortal_kafka_of_the_run.start()
     return mortal_kafka_of_the_run
 

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from backbone.model import causation, envelopes, json_text
+from backbone.model import causation, cloudevents, envelopes, event_fields
 from backbone.model.causation import Causation
 from backbone.model.errors import InvalidEvent
 from backbone.model.events import MAX_EVENT_BYTES, Event
@@ -100,7 +100,7 @@ def judged(record: Record) -> Event | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     entity, previous = bytes(found.entity), bytes(found.previous)
-    longest = envelopes.MAX_ID_LENGTH
+    longest = event_fields.MAX_ID_LENGTH
     if (
         found.time.tzinfo is not UTC
         or entity[:1] != b"{"
@@ -125,7 +125,7 @@ def judged(record: Record) -> Event | None:
     )
 
 
-def judge(record: Record, catalog: Catalog, now: datetime) -> envelopes.Submission:
+def judge(record: Record, catalog: Catalog, now: datetime) -> event_fields.Submission:
     """Any record, every value of it looked at. Raises InvalidEvent with the field that is wrong."""
     headers = _checked(record.headers)
     version = headers.get(VERSION_HEADER, b"1")
@@ -134,7 +134,7 @@ def judge(record: Record, catalog: Catalog, now: datetime) -> envelopes.Submissi
     if record.value is None:
         raise InvalidEvent("", "the record has no value; expected an event")
     if "ce_specversion" in headers:
-        return envelopes.decode(_structured(headers, record.value), catalog, now)
+        return event_fields.taken(record.value, cloudevents.from_binary, _attributes(headers), catalog, now)
     submission = envelopes.decode(record.value, catalog, now)
     if bytes(_named.decode(record.value).id) in (b"", b"null"):
         event = msgspec.structs.replace(submission.event, id=_made_id(record))
@@ -158,17 +158,16 @@ def _checked(headers: Headers) -> Mapping[str, bytes]:
     return {name: value or b"" for name, value in headers}
 
 
-def _structured(headers: Mapping[str, bytes], data: bytes) -> bytes:
-    """A CloudEvent in binary mode as one in structured mode: the header `ce_type` is its `type`."""
-    json_text.read(data, InvalidEvent)  # first: what is no JSON by itself must not become part of some
-    attributes: dict[str, object] = {}
+def _attributes(headers: Mapping[str, bytes]) -> dict[str, str]:
+    """Of a CloudEvent in binary mode: the header `ce_type` is its `type`."""
+    found = {}
     for name, value in headers.items():
         if name.startswith("ce_"):
             try:
-                attributes[name[3:]] = value.decode()
+                found[name[3:]] = value.decode()
             except UnicodeDecodeError:
                 raise InvalidEvent(f"headers.{name}", "is not UTF-8") from None
-    return msgspec.json.encode({**attributes, "data": msgspec.Raw(data)})
+    return found
 
 
 def _shown(value: bytes) -> str:

@@ -13,7 +13,7 @@ from backbone.kafka import consumer, records
 from backbone.kafka.connection import Connection
 from backbone.kafka.consumer import Group
 from backbone.kafka.topics import Topic
-from backbone.model.envelopes import Submission
+from backbone.model.event_fields import Submission
 from backbone.model.events import MAX_EVENT_BYTES
 from backbone.model.resources import Catalog
 

@@ -110,6 +110,10 @@ class KafkaServer:
         self._formatted = False
         self._write({**SETTINGS, **(settings or {})})
 
+    @property
+    def runs(self) -> bool:
+        return self._program is not None
+
     async def start(self) -> None:
         if not self._formatted:
             identity = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
