@@ -116,7 +116,8 @@ class KafkaServer:
 
     async def start(self) -> None:
         if not self._formatted:
-            identity = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+            # The first byte keeps it from beginning with a dash, which would make an option of it.
+            identity = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
             formatting = self._run(
                 "kafka.tools.StorageTool", "format", "-t", identity, *self._formatting, "-c", self._properties
             )
