@@ -34,7 +34,11 @@ class Failed(Exception):
 
 
 def free_port() -> int:
-    for port in random.sample(PORTS, len(PORTS)):
+    """Workers of one run (pytest-xdist) have ranges of their own: between here and the server's start another could
+    find the same port free."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for port in random.sample(PORTS[number::workers], len(PORTS) // workers):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
