@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 import asyncpg
@@ -56,8 +56,8 @@ async def tick(connection: asyncpg.Connection, work_queue: WorkQueue, wakeups: W
         # After a long downtime there is much to reckon: beside the loop, which has a lock to keep.
         turns = await asyncio.to_thread(fires.decide, due, now)
         made = await cron.carry_out(connection, turns, queue_too=work_queue.in_store)
-        _tell(work_queue, wakeups, {service_id for _, service_id in made})
-        _count(turns, len(made), now)
+        _tell(work_queue, wakeups, made)
+        _count(turns, sum(made.values()), now)
     if await cron.release(connection):
         wakeups.wake([PENDING])
     return len(due)
@@ -68,7 +68,7 @@ async def _realign(connection: asyncpg.Connection, now: datetime) -> None:
         log.warning("the clock was ahead: schedules brought back", extra={"triggers": brought_back})
 
 
-def _tell(work_queue: WorkQueue, wakeups: Wakeups, service_ids: set[str]) -> None:
+def _tell(work_queue: WorkQueue, wakeups: Wakeups, service_ids: Collection[str]) -> None:
     if not work_queue.in_store:
         wakeups.wake([PENDING])
     elif service_ids:

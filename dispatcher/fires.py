@@ -34,13 +34,13 @@ def decide(due: Iterable[DueTrigger], now: datetime) -> list[Turn]:
 def _turn(trigger: DueTrigger, now: datetime) -> Turn:
     past, next_fire = _past(trigger, now)
     coming = _coming(trigger, past, now)
-    fires = _let_in(trigger, coming)
+    going_on = len(set(trigger.running) - trigger.ended)
+    fires = _let_in(trigger, coming, going_on)
     missed, missing = _missed(trigger, past, coming, fires)
-    busy = trigger.running and not trigger.ended.issuperset(trigger.running)
     return Turn(
         trigger=trigger,
         fires=tuple(fires),
-        waiting=len(fires) - (0 if busy else 1) if trigger.schedule.overlap is Overlap.QUEUE and fires else 0,
+        waiting=len(fires) - (0 if going_on else 1) if trigger.schedule.overlap is Overlap.QUEUE and fires else 0,
         missed=tuple(missed),
         missing=missing,
         next_fire=next_fire,
@@ -73,8 +73,7 @@ def _coming(trigger: DueTrigger, past: Sequence[datetime], now: datetime) -> lis
     return recent[-MOST_MADE_UP:]
 
 
-def _let_in(trigger: DueTrigger, coming: Sequence[datetime]) -> list[datetime]:
-    going_on = len(set(trigger.running) - trigger.ended)
+def _let_in(trigger: DueTrigger, coming: Sequence[datetime], going_on: int) -> list[datetime]:
     if trigger.schedule.overlap is Overlap.SKIP:
         return list(coming[: 0 if going_on else 1])
     if trigger.schedule.overlap is Overlap.QUEUE:
@@ -86,6 +85,8 @@ def _missed(
     trigger: DueTrigger, past: Sequence[datetime], coming: Sequence[datetime], fires: Sequence[datetime]
 ) -> tuple[list[Missed], Missing | None]:
     """What is missed for one reason in a row is one, also with what was missed before."""
+    if len(fires) == len(past):
+        return [], None
     held_up, came = set(coming), set(fires)
     verdicts = [(fire, None if fire in came else _reason(trigger, fire in held_up)) for fire in past]
     missing, missed = trigger.missing, []

@@ -15,6 +15,7 @@ from backbone.model import ids, schedules
 from backbone.model.errors import Invalid, NotFound
 from backbone.model.fires import DueTrigger, MissedFires, MissedReason, Missing, Turn
 from backbone.model.schedules import Overlap, Schedule
+from backbone.store.columns import Kinds
 from backbone.store.queries import sql
 
 Connection: TypeAlias = "asyncpg.Connection | asyncpg.Pool"
@@ -73,27 +74,33 @@ def _due_trigger(row: asyncpg.Record, schedule: Schedule, ended: frozenset[UUID]
     )
 
 
-async def carry_out(
-    connection: asyncpg.Connection, turns: Sequence[Turn], *, queue_too: bool
-) -> list[tuple[UUID, str]]:
-    """Make the fires, note the missed ones and move the triggers on, all or nothing; return (execution, service) of the
-    fires that nobody made before. Also with two who try."""
+async def carry_out(connection: asyncpg.Connection, turns: Sequence[Turn], *, queue_too: bool) -> dict[str, int]:
+    """Make the fires, note the missed ones and move the triggers on, all or nothing; return how many fires nobody made
+    before, by service. Also with two who try."""
     turns = sorted(turns, key=lambda turn: turn.trigger.id)  # two of us lock in one order
     made = [_execution_ids(turn) for turn in turns]
     missed = [one for turn in turns for one in turn.missed]
+    kinds = Kinds()
+    numbers = [
+        kinds.number(
+            turn.trigger.version,
+            turn.trigger.next_fire,
+            turn.next_fire,
+            turn.due,
+            turn.fires[-1] if turn.fires else None,
+            turn.missing.since if turn.missing else None,
+            turn.missing.reason.value if turn.missing else None,
+        )
+        for turn in turns
+    ]
     rows = await connection.fetch(
         sql("cron/fire"),
         [turn.trigger.id for turn in turns],
-        [turn.trigger.version for turn in turns],
-        [turn.trigger.next_fire for turn in turns],
-        [turn.next_fire for turn in turns],
-        [turn.due for turn in turns],
-        [turn.fires[-1] if turn.fires else None for turn in turns],
-        [turn.missing.since if turn.missing else None for turn in turns],
-        [turn.missing.reason.value if turn.missing else None for turn in turns],
+        numbers,
         [_array(sorted(turn.trigger.ended)) for turn in turns],
         [_array(now) for now, _ in made],
         [_array(later) for _, later in made],
+        *kinds.columns(),
         queue_too,
         [one.trigger_id for one in missed],
         [one.first for one in missed],
@@ -101,15 +108,15 @@ async def carry_out(
         [one.fires for one in missed],
         [one.reason.value for one in missed],
     )
-    return [(row["id"], row["service_id"]) for row in rows]
+    return {row["service_id"]: row["fires"] for row in rows}
 
 
 def _execution_ids(turn: Turn) -> tuple[list[UUID], list[UUID]]:
     """Of what runs now, and of what waits."""
     trigger_id = turn.trigger.id
-    all_ = [ids.execution_id(fire, trigger_id, f"cron {fire.isoformat()}") for fire in turn.fires]
-    now = len(all_) - turn.waiting
-    return all_[:now], all_[now:]
+    made = [ids.execution_id(fire, trigger_id, f"cron {fire.isoformat()}") for fire in turn.fires]
+    now = len(made) - turn.waiting
+    return made[:now], made[now:]
 
 
 def _array(ids_: Sequence[UUID]) -> str:

@@ -44,13 +44,14 @@ WHERE NOT EXISTS (SELECT FROM execution WHERE execution.id = wanted.id AND execu
 -- name: fire
 -- A batch of turns: each says which fire it expects to be next. Whoever moves the trigger past it has made the fire, in
 -- this very statement; the execution's id is derived from trigger and fire, so that a clock that jumps back makes none
--- a second time.
+-- a second time. What many turns share stands once in $6 to $12; each names it by number.
 WITH turn AS (
-    SELECT *
-    FROM unnest($1::text[], $2::integer[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
-                $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[])
-         AS t (trigger_id, version, expected, next_fire, due, last_fire, missing_since, missing_reason, ended, now,
-               later)
+    SELECT trigger_id, ended, now, later,
+           ($6::integer[])[kind] AS version, ($7::timestamptz[])[kind] AS expected,
+           ($8::timestamptz[])[kind] AS next_fire, ($9::timestamptz[])[kind] AS due,
+           ($10::timestamptz[])[kind] AS last_fire, ($11::timestamptz[])[kind] AS missing_since,
+           ($12::text[])[kind] AS missing_reason
+    FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[], $5::text[]) AS t (trigger_id, kind, ended, now, later)
 ),
 moved AS (
     UPDATE cron_state AS state
@@ -77,7 +78,7 @@ fire AS MATERIALIZED (
 recorded AS (
     INSERT INTO execution (id, project_id, service_id, trigger_id, function_name, status, max_attempts, input, creator)
     SELECT fire.id, trigger.project_id, trigger.service_id, trigger.id, trigger.function_name,
-           CASE WHEN $12 AND NOT fire.waits THEN 'queued' ELSE 'created' END::execution_status,
+           CASE WHEN $13 AND NOT fire.waits THEN 'queued' ELSE 'created' END::execution_status,
            service.max_attempts, nullif(convert_to(trigger.input, 'UTF8'), '{}'), 'piper'
     FROM fire
     JOIN trigger ON trigger.id = fire.trigger_id
@@ -107,7 +108,7 @@ waiting AS (
 noted AS (
     INSERT INTO missed_fire (trigger_id, first_fire, last_fire, fires, reason)
     SELECT *
-    FROM unnest($13::text[], $14::timestamptz[], $15::timestamptz[], $16::bigint[], $17::text[])
+    FROM unnest($14::text[], $15::timestamptz[], $16::timestamptz[], $17::bigint[], $18::text[])
          AS missed (trigger_id, first_fire, last_fire, fires, reason)
     WHERE trigger_id = ANY (ARRAY(SELECT trigger_id FROM moved))
     ON CONFLICT (trigger_id, first_fire, reason) DO UPDATE
@@ -115,8 +116,9 @@ noted AS (
         fires = missed_fire.fires + excluded.fires,
         at = now()
 )
-SELECT id, service_id
+SELECT service_id, count(*) AS fires
 FROM recorded
+GROUP BY service_id
 
 -- name: release
 -- Of each trigger the first that waits, when nothing of the trigger is before it any more. Those that a person ended
