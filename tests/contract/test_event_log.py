@@ -145,6 +145,15 @@ async def test_a_batch_that_was_not_committed_comes_again(under_test: Drivers) -
         assert ids((await first_batch(process.event_log, commit=True)).records) == ["a", "b"]
 
 
+async def test_a_reader_that_begins_again_begins_where_the_last_commit_was(log: EventLog) -> None:
+    await log.append(some("a"))
+    await first_batch(log, commit=True)
+    await log.append(some("b", "c"))
+    for _ in range(2):
+        assert ids((await first_batch(log, commit=False)).records) == ["b", "c"]
+    assert ids(await read(log, 2, limit=1)) == ["b", "c"]
+
+
 async def test_a_batch_that_was_committed_does_not_come_again(under_test: Drivers) -> None:
     async with under_test.process("first") as process:
         await process.event_log.append(some("a", "b"))
