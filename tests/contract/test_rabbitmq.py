@@ -202,8 +202,8 @@ async def test_what_cannot_be_read_is_set_aside_and_blocks_nothing(
     await process.work_queue.put([first])
     body = messages.encode_work_item(first)
     queue = service_queue(SERVICE)
-    for nonsense in (b"", b"nonsense", b"\x92\x01\x02", body[:-1], body[:40] + b"\xc1" + body[41:]):
-        await on_rabbitmq.publish(a_message(1, queue, nonsense))
+    nonsense = (b"", b"nonsense", b"\x92\x01\x02", body[:-1], body[:40] + b"\xc1" + body[41:])
+    await on_rabbitmq.publish(*(a_message(number, queue, one) for number, one in enumerate(nonsense)))
     await publish_with_properties(on_rabbitmq.url, queue, b"nonsense", header_bomb())
     await publish_with_properties(on_rabbitmq.url, queue, b"nonsense", timestamp_in_the_year_50000())
     await process.work_queue.put([last])

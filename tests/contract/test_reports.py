@@ -229,23 +229,15 @@ async def test_a_beat_tells_what_is_to_be_ended_to_the_session_that_holds_it(
     assert await reports.beat(other, SERVICE, LEASE) == [held[2]]
 
 
-async def test_what_was_sent_survives_the_death_of_the_server(mortal: UnderTest) -> None:
-    execution_id = uuid4()
-    async with mortal.drivers.process() as process:
-        for number in range(20):
-            await process.reports.send([progress(execution_id, number)])
-        await mortal.drivers.kill_server()
-        await mortal.drivers.start_server()
-        assert await receive(process.reports, 20) == [progress(execution_id, number) for number in range(20)]
-
-
-async def test_a_dead_server_is_said_and_a_living_one_serves_again(mortal: UnderTest) -> None:
+async def test_a_dead_server_is_said_and_a_living_one_has_what_was_sent_and_serves_again(mortal: UnderTest) -> None:
     async with mortal.drivers.process() as process:
         reports, session = process.reports, uuid4()
-        await reports.send([progress(uuid4(), 1)])
+        execution_id = uuid4()
+        for number in range(20):
+            await reports.send([progress(execution_id, number)])
         await mortal.drivers.kill_server()
         for call in (
-            reports.send([progress(uuid4(), 2)]),
+            reports.send([progress(uuid4(), 100)]),
             reports.beat(session, SERVICE, LEASE),
             reports.leave(session),
             next_batch(reports),
@@ -253,6 +245,6 @@ async def test_a_dead_server_is_said_and_a_living_one_serves_again(mortal: Under
             with pytest.raises(mortal.drivers.outage):
                 await call
         await mortal.drivers.start_server()
-        await reports.send([progress(uuid4(), 3)])
+        await reports.send([progress(execution_id, 20)])
         await reports.beat(session, SERVICE, LEASE)
-        assert [one.number for one in await receive(reports, 2) if isinstance(one, Progressed)] == [1, 3]
+        assert await receive(reports, 21) == [progress(execution_id, number) for number in range(21)]

@@ -245,29 +245,22 @@ async def test_the_depth_is_what_waits_by_service(under_test: UnderTest, queue: 
     assert await queue.depth() == {"gray": 2}
 
 
-async def test_what_was_put_survives_the_death_of_the_server(mortal: UnderTest) -> None:
-    async with mortal.drivers.process() as process:
-        items = await mortal.items(20)
-        await process.work_queue.put(items)
-        await mortal.drivers.kill_server()
-        await mortal.drivers.start_server()
-        assert sorted(await until_served(mortal, process.work_queue)) == sorted(ids(items))
-
-
-async def test_a_dead_server_is_said_and_a_living_one_serves_again(mortal: UnderTest) -> None:
+async def test_a_dead_server_is_said_and_a_living_one_has_what_was_put_and_serves_again(mortal: UnderTest) -> None:
     async with mortal.drivers.process() as process:
         queue = process.work_queue
-        first, second = await mortal.items(1), await mortal.items(1)
+        first, kept, last = await mortal.items(1), await mortal.items(20, service_id="blue"), await mortal.items(1)
         await queue.put(first)
         await take(queue)
+        await queue.put(kept)
         waiting = asyncio.create_task(take(queue))
         await mortal.drivers.kill_server()
-        for call in (queue.put(second), queue.depth(), waiting):
+        for call in (queue.put(last), queue.depth(), waiting):
             with pytest.raises(mortal.drivers.outage):
                 await call
         await mortal.drivers.start_server()
-        await queue.put(second)
-        assert await take(queue) == ids(second)
+        await queue.put(last)
+        assert await take(queue) == ids(last)
+        assert sorted(await take(queue, service_id="blue")) == sorted(ids(kept))
 
 
 async def test_nothing_is_lost_or_taken_twice_when_the_server_dies_under_load(mortal: UnderTest) -> None:
@@ -314,13 +307,3 @@ async def until_said(mortal: UnderTest, call: Callable[[], Awaitable[Said]]) -> 
             return await call()
         except mortal.drivers.outage:
             await asyncio.sleep(0.05)
-
-
-async def until_served(mortal: UnderTest, queue: WorkQueue) -> list[UUID]:
-    """A connection that broke is noticed by its use."""
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                return await take(queue)
-            except mortal.drivers.outage:
-                pass
