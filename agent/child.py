@@ -35,10 +35,12 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 import traceback
 import types
+import urllib.parse
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -65,6 +67,8 @@ CHANNEL_CLOSED = 117  # our exit code when the function closed the channel under
 # `x-trigger-engine-causation` holds). Whoever watches the folder reads the extended attribute of the file, and where
 # the file system refuses those, the sidecar file named after the content. Both are there before the file appears.
 CAUSATION_ATTRIBUTE = "user.trigger_engine.causation"
+CAUSATION_VARIABLE = "TRIGGER_ENGINE_CAUSATION"
+ENV_PLACE = 10  # of `env` among the arguments of subprocess.Popen
 SIDECAR_FOLDER = ".trigger-engine"
 SIDECAR_NAME = "{sha256}.causation"
 
@@ -574,6 +578,19 @@ def capture_output(crew: Crew) -> None:
     ThreadPoolExecutor.submit = submit_in_context  # type: ignore[assignment, method-assign]
 
 
+def hand_on_causation(crew: Crew) -> None:
+    """A program that a function starts with our environment, and not with one of its own, finds the chain there."""
+    start = subprocess.Popen.__init__
+
+    def start_with_causation(program: Any, *args: Any, **kwargs: Any) -> None:
+        call = crew.current.get()
+        if call is not None and call.causation_header and len(args) <= ENV_PLACE and kwargs.get("env") is None:
+            kwargs["env"] = {**os.environ, CAUSATION_VARIABLE: call.causation_header}
+        start(program, *args, **kwargs)
+
+    subprocess.Popen.__init__ = start_with_causation  # type: ignore[assignment, method-assign]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What a function sees: its inputs, `progress` and `context`
 
@@ -705,8 +722,25 @@ class Context:
     @property
     def causation_header(self) -> str:
         """The value of the header `x-trigger-engine-causation` for requests that change an entity; may be empty."""
-        chain = self._call.causation
-        return "" if chain == b"null" else base64.urlsafe_b64encode(chain).decode()
+        return self._call.causation_header
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """For requests that change something: our own header, W3C baggage, and CloudEvents' for other writers."""
+        token = self.causation_header
+        if not token:
+            return {}
+        return {
+            "x-trigger-engine-causation": token,
+            "baggage": "trigger-engine-causation=" + token,
+            "ce-correlationid": urllib.parse.quote(self.causation["chain"][0]["event"]),  # type: ignore[index]
+            "ce-causationid": token,
+        }
+
+    @property
+    def bot(self) -> str | None:
+        """Who this service's writes are by: what belongs into the `actor` of the events that they cause."""
+        return self.service.get("botUserName")
 
     def kill_event(self) -> None:
         """Raise InterruptedError if this execution should end."""
@@ -779,6 +813,10 @@ class Call:
         self.input = body[at : (at := at + given)]
         self.event_json = body[at : (at := at + event)]
         self.causation = body[at:]
+
+    @property
+    def causation_header(self) -> str:
+        return "" if self.causation == b"null" else base64.urlsafe_b64encode(self.causation).decode()
 
     def event(self) -> Event | None:
         if self.event_json != b"null":
@@ -1240,6 +1278,7 @@ def serve(channel: Channel) -> None:
     signal.signal(WAKE_MAIN, lambda *_: None)  # running it is what makes a pending Terminated arrive
     crew = Crew(channel)
     capture_output(crew)
+    hand_on_causation(crew)
     crew.service = Document(settings["service"] or {})
     try:
         crew.module = Module(settings, crew)

@@ -24,6 +24,9 @@ from backbone.model.errors import InvalidDefinition, Unavailable
 
 MAX_UNPACKED = 500_000_000
 
+_TOLD = ("id", "name", "projectId", "botUserName")
+"""What functions are told of their service."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
@@ -58,7 +61,7 @@ async def load(gateway: str, token: str | None, service_id: str, cache: Path) ->
             class_name=module.class_name,
             init_params=json.dumps(service.get("initParams") or {}).encode(),
             functions=msgspec.json.encode(module.functions),
-            service=json.dumps({"id": service_id, "name": service["name"], "projectId": service["projectId"]}).encode(),
+            service=json.dumps({name: service[name] for name in _TOLD}).encode(),
             concurrency=runtime.concurrency,
             environment=_environment(),
         ),

@@ -14,7 +14,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from backbone.model.errors import Invalid
-from gateway import agent_tokens, answers, contract, event_requests, events, intake
+from gateway import agent_tokens, answers, carried, contract, event_requests, events, intake
 from gateway.answers import Answer, Refused
 from gateway.intake import ClientLeft, Intake
 from gateway.operations import Call, Operation
@@ -66,7 +66,8 @@ class App:
         body = await self._intake.read(scope, receive, intake.EVENTS)
         project = _query(scope).get("project") if scope["query_string"] else None
         content_type = intake.header(scope, b"content-type").decode("latin-1")
-        return await event_requests.answer(self._parts, body, content_type, project)
+        chain = await carried.of(self._parts.signing_key, scope)
+        return await event_requests.answer(self._parts, body, content_type, project, chain)
 
 
 class _Resource:
@@ -93,6 +94,7 @@ class _Resource:
             query=_query(scope),
             content_type=intake.header(scope, b"content-type").decode("latin-1"),
             body=await self._intake.read(scope, receive, operation.largest),
+            carried=await carried.of(self._parts.signing_key, scope),
         )
         answer = await operation.handler(call)
         return answer if isinstance(answer, Answer) else answers.document(answer, operation.status)

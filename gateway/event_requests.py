@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from backbone.kit import metrics
-from backbone.model import envelopes
+from backbone.model import causation, envelopes
+from backbone.model.causation import Causation
 from backbone.model.errors import Invalid, InvalidEvent, NotFound
 from backbone.model.events import DeadLetter, Event
 from backbone.store import dead_letters
@@ -39,9 +40,11 @@ class _Bad:
     reason: Invalid
 
 
-async def answer(parts: Parts, body: bytes, content_type: str, project: str | None) -> Answer:
-    """`project` is the one of events that name none."""
-    events, bad = await read(parts, body, content_type, project)
+async def answer(
+    parts: Parts, body: bytes, content_type: str, project: str | None, carried: Causation | None = None
+) -> Answer:
+    """`project` is the one of events that name none, `carried` the chain of those that bring none."""
+    events, bad = await read(parts, body, content_type, project, carried)
     if events:
         await parts.writer.write(events, len(body))
     if bad:
@@ -50,7 +53,7 @@ async def answer(parts: Parts, body: bytes, content_type: str, project: str | No
 
 
 async def read(
-    parts: Parts, body: bytes, content_type: str, project: str | None = None
+    parts: Parts, body: bytes, content_type: str, project: str | None = None, carried: Causation | None = None
 ) -> tuple[list[Event], list[_Bad]]:
     """The events of a body, and what of it is none."""
     try:
@@ -71,7 +74,10 @@ async def read(
             submission = envelopes.decode(document, parts.settings.catalog, now)
             key = submission.project or project
             project_id = parts.projects.known(key) or await _resolved(parts, key)
-            events.append(msgspec.structs.replace(submission.event, project_id=project_id))
+            led = submission.event.causation
+            if led is not None:
+                causation.verify(led, await parts.signing_key.get())
+            events.append(msgspec.structs.replace(submission.event, project_id=project_id, causation=led or carried))
         except InvalidEvent as error:
             bad.append(_Bad(index, document, error))
     return events, bad

@@ -51,7 +51,7 @@ def document(of: StoredExecution, lines: Sequence[StatusLine]) -> shapes.Executi
         duration=of.duration,
         resources=_resources(of),
         event_context=_event_context(of, entity),
-        causation=_json(executions.chain(of.id, of.trigger_id, of.event_id, of.came_by)),
+        causation=executions.chain(of.id, of.trigger_id, of.event_id, of.came_by),
         created_at=of.created_at,
         updated_at=latest.timestamp,
         creator=of.creator,

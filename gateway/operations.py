@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from backbone.model import json_text, written_form
+from backbone.model.causation import Causation
 from backbone.model.errors import Invalid, NotFound
 from backbone.store import finding
 from gateway import intake
@@ -33,6 +34,7 @@ class Call:
     query: Mapping[str, str]
     content_type: str
     body: bytes
+    carried: Causation | None = None  #: the chain that the request's headers carry
 
     def definition_id(self, kind: str) -> str:
         """The path's id; what cannot be one is the id of nothing. So for the two below."""

@@ -8,6 +8,7 @@ from backbone.ports import EventLog, WorkQueue
 from backbone.store import definitions
 from backbone.store.database import Database
 from backbone.store.project_ids import ProjectIds
+from backbone.store.signing import SigningKey
 from backbone.store.wakeups import Wakeups
 from gateway.event_writer import EventWriter
 from gateway.settings import GatewaySettings
@@ -26,6 +27,7 @@ class Parts:
     settings: GatewaySettings
     projects: ProjectIds
     writer: EventWriter
+    signing_key: SigningKey
 
     @classmethod
     def of(
@@ -37,7 +39,9 @@ class Parts:
         settings: GatewaySettings,
     ) -> Parts:
         projects = ProjectIds(database, make=settings.make_projects, default=settings.default_project)
-        return cls(database, wakeups, event_log, work_queue, settings, projects, EventWriter(event_log))
+        return cls(
+            database, wakeups, event_log, work_queue, settings, projects, EventWriter(event_log), SigningKey(database)
+        )
 
     def triggers_changed(self) -> None:
         self.wakeups.wake([definitions.TRIGGERS_CHANNEL])

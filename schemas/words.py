@@ -92,7 +92,10 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "causation": _("The chain of executions that led to this event; hand on what your function was given."),
         "specversion": None,  # it only tells CloudEvents apart
     },
-    "Causation": {"chain": _("Oldest first.")},
+    "Causation": {
+        "chain": _("Oldest first."),
+        "signature": _("What the engine gave with the chain; without it, or with another chain, it is refused."),
+    },
     "Link": {
         "event": _("The id of the event that matched."),
         "trigger": _("The id of the trigger it matched."),
@@ -110,6 +113,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "project": _PROJECT,
         "actor": _("Who made the change.", "someone@example.com"),
         "causation": _("The chain of executions that led to this event: JSON in base64url."),
+        "causationid": _("The same, for writers that hand on CloudEvents' own extension; any other id is let through."),
     },
     "PackageDocument": {
         "name": _("Names the package in its project.", "grayscale"),

@@ -8,9 +8,39 @@ from collections.abc import Sequence
 import asyncpg
 import msgspec
 
-from backbone.model.events import DeadLetter
+from backbone.model import causation, envelopes
+from backbone.model.errors import InvalidEvent
+from backbone.model.events import DeadLetter, RecordedEvent
 from backbone.model.matches import Matches
 from backbone.store import dead_letters, events
+
+
+def genuine(records: Sequence[RecordedEvent], signing_key: bytes) -> tuple[Sequence[RecordedEvent], list[DeadLetter]]:
+    """Those whose chains are their own, and the others. What is in the store was looked at by the gateway; a log
+    elsewhere is written by others too."""
+    forged: list[DeadLetter] = []
+    for record in records:
+        if record.event.causation is not None:
+            try:
+                causation.verify(record.event.causation, signing_key)
+            except InvalidEvent as error:
+                forged.append(_refused(record, error))
+    if not forged:
+        return records, forged
+    ids = {letter.position for letter in forged}
+    return [record for record in records if record.event.id not in ids], forged
+
+
+def _refused(record: RecordedEvent, error: InvalidEvent) -> DeadLetter:
+    event = record.event
+    return DeadLetter(
+        source="log",
+        position=event.id,
+        path=error.path,
+        reason=error.reason,
+        body=envelopes.encode(event),
+        project_id=event.project_id,
+    )
 
 
 async def keep(connection: asyncpg.Connection, matches: Sequence[Matches]) -> list[Matches]:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from backbone.kit import metrics
-from backbone.model.events import RecordedEvent
+from backbone.model.events import DeadLetter, RecordedEvent
 from backbone.ports import EventBatch, EventLog, WorkQueue
 from backbone.store.wakeups import PENDING, Wakeups
 from trigger_engine import guard, ingest, record
@@ -28,17 +28,22 @@ class Pipeline:
     event_log: EventLog
     work_queue: WorkQueue
     wakeups: Wakeups
+    signing_key: bytes
     limits: guard.Limits = field(default_factory=guard.Limits)
     index: Index = field(default_factory=Index)
     """Changed between two batches by whoever follows the triggers."""
 
     async def carry(self, batch: EventBatch, connection: asyncpg.Connection) -> None:
         """Carry one batch from the log to the queue. Raises when the store does; the batch comes again then."""
-        matches, unreadable = self.index.match(batch.records)
+        records, forged = batch.records, list[DeadLetter]()
+        if not self.event_log.in_store:
+            records, forged = ingest.genuine(records, self.signing_key)
+        matches, unreadable = self.index.match(records)
         if not self.event_log.in_store:
             matches = await ingest.keep(connection, matches)
         admitted, stopped = guard.judge(matches, self.limits)
-        await ingest.set_aside(connection, [*batch.rejects, *unreadable])
+        set_aside = [*batch.rejects, *forged, *unreadable]
+        await ingest.set_aside(connection, set_aside)
         in_store = self.work_queue.in_store
         channels = self.work_queue.channels({new.service_id for new in admitted}) if in_store else [PENDING]
         # A commit that waits for the disk must not notify: all others would wait behind its lock.
@@ -51,7 +56,7 @@ class Pipeline:
         metrics.matches.inc(len(admitted) + len(stopped))
         metrics.executions_recorded.inc(len(services))
         metrics.matches_stopped.inc(incidents)
-        metrics.dead_letters.labels("engine").inc(len(batch.rejects) + len(unreadable))
+        metrics.dead_letters.labels("engine").inc(len(set_aside))
         _observe(batch.records)
 
 

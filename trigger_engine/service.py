@@ -10,6 +10,7 @@ from backbone.kit import pace
 from backbone.kit.loops import Health, keep
 from backbone.ports import EventLog, WorkQueue
 from backbone.store.database import Database
+from backbone.store.signing import SigningKey
 from backbone.store.wakeups import Wakeups
 from trigger_engine import guard
 from trigger_engine.live_triggers import LOOP, LiveTriggers
@@ -28,7 +29,7 @@ async def run(
     limits: guard.Limits,
 ) -> None:
     """Until cancelled."""
-    pipeline = Pipeline(event_log, work_queue, wakeups, limits)
+    pipeline = Pipeline(event_log, work_queue, wakeups, await SigningKey(database).get(), limits)
     triggers = LiveTriggers(pipeline.index)
     async with database.lane(durable=False) as connection:
         # Not one event before the triggers are known: it would be taken to match none of them.

@@ -2,12 +2,16 @@
 
 An execution hands its causation to the function, the function's writes carry it, and so the events that these
 writes cause arrive with it. The guard reads it; nothing else decides on it.
+
+What is handed out is signed with a key that functions do not have: a chain that was made shorter, or made up, is
+known for what it is wherever it comes back. Chains inside the engine, and those that people are shown, are not signed.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hmac
 
 import msgspec
 
@@ -26,10 +30,11 @@ class Link(msgspec.Struct, frozen=True):
     execution: str
 
 
-class Causation(msgspec.Struct, frozen=True):
+class Causation(msgspec.Struct, frozen=True, omit_defaults=True):
     """The chain, oldest link first. The root event is the first link's."""
 
     chain: tuple[Link, ...] = ()
+    signature: str = ""  #: 32 hexadecimal digits where the chain was handed out
 
     @property
     def depth(self) -> int:
@@ -42,9 +47,41 @@ class Causation(msgspec.Struct, frozen=True):
     def followed_by(self, link: Link) -> Causation:
         return Causation(chain=(*self.chain, link))
 
+    @property
+    def unsigned(self) -> Causation:
+        return Causation(self.chain) if self.signature else self
+
 
 _decoder = msgspec.json.Decoder(Causation)
 _encoder = msgspec.json.Encoder()
+
+
+def encode_signed(causation: Causation, key: bytes) -> bytes:
+    """What a function is given."""
+    links = _encoder.encode(causation.chain)
+    return b'{"chain":%b,"signature":"%b"}' % (links, _signature(links, key))
+
+
+def signed(causation: Causation, key: bytes) -> Causation:
+    return Causation(causation.chain, _signature(_encoder.encode(causation.chain), key).decode())
+
+
+def verify(causation: Causation, key: bytes, path: str = "causation") -> Causation:
+    """The same. Raises InvalidEvent for a chain that no execution was given: nobody shortens or makes up a chain."""
+    if not causation.chain:
+        return causation
+    path = f"{path}.signature"
+    if not causation.signature:
+        raise InvalidEvent(path, "is missing: hand on the causation that the function was given, as it is")
+    # Encoded anew, so that other white space or escapes than ours are the same chain.
+    expected = _signature(_encoder.encode(causation.chain), key)
+    if not hmac.compare_digest(causation.signature.encode(errors="replace"), expected):
+        raise InvalidEvent(path, "does not fit the chain: it was changed, or is not of this engine")
+    return causation
+
+
+def _signature(links: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, links, "sha256")[:16].hex().encode()
 
 
 def encode(causation: Causation) -> bytes:
@@ -70,6 +107,17 @@ def checked(causation: Causation, path: str = "causation") -> Causation:
 def to_header(causation: Causation) -> str:
     """The form that travels in an HTTP header, a file's attribute, a CloudEvents extension: base64url of the JSON."""
     return base64.urlsafe_b64encode(encode(causation)).decode()
+
+
+def from_foreign(value: str | None) -> Causation | None:
+    """A chain where others may put any id of their own: theirs is none."""
+    if not value:
+        return None
+    try:
+        found = from_header(value)
+    except InvalidEvent:
+        return None
+    return found if found.chain else None
 
 
 def from_header(value: str, path: str = "causation") -> Causation:

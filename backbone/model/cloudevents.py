@@ -1,7 +1,7 @@
 """CloudEvents 1.0, however they travel: structured as one JSON document, or binary, as attributes beside their data.
 
 `type` ends in <resource>.<action>, `subject` is the entity's id, the data is the entity; `project`, `actor` and
-`causation` (base64url) are extensions. Over HTTP, in Kafka records and in files they mean the same.
+`causation` or `causationid` (base64url) are extensions. Over HTTP, in Kafka records and in files they mean the same.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class CloudEvent(msgspec.Struct, frozen=True, gc=False):
     project: str | None = None
     actor: str | None = None
     causation: str | None = None
+    causationid: str | None = None
 
 
 _structured = msgspec.json.Decoder(CloudEvent)
@@ -63,6 +64,8 @@ def _submission(cloud: CloudEvent, catalog: Catalog, now: datetime) -> Submissio
         entity=entity,
         actor=event_fields.actor(cloud.actor),
         time=event_fields.utc(cloud.time, now),
-        causation=causation.from_header(cloud.causation) if cloud.causation else None,
+        causation=(
+            causation.from_header(cloud.causation) if cloud.causation else causation.from_foreign(cloud.causationid)
+        ),
     )
     return Submission(event_fields.project(cloud.project, "project"), event)

@@ -123,7 +123,7 @@ async def append_logs(connection: asyncpg.Connection, chunks: Sequence[Logged]) 
 
 def work_item(row: asyncpg.Record) -> WorkItem:
     (execution_id, attempt, max_attempts, service_id, project_id, function_name, recorded_at, input_, trigger_id,
-     event_id, resource, action, came_by, entity, occurred, actor) = row  # fmt: skip
+     event_id, resource, action, came_by, entity, occurred, actor, key) = row  # fmt: skip
     return WorkItem(
         execution_id=execution_id,
         attempt=attempt,
@@ -140,17 +140,19 @@ def work_item(row: asyncpg.Record) -> WorkItem:
         entity=entity,
         event_time=occurred,
         actor=actor,
-        causation=chain(execution_id, trigger_id, event_id, came_by),
+        causation=None
+        if (led := chain(execution_id, trigger_id, event_id, came_by)) is None
+        else causation.encode_signed(led, key),
     )
 
 
-def chain(execution_id: UUID, trigger_id: str | None, event_id: str | None, came_by: bytes | None) -> bytes | None:
-    """JSON of the chain whose last link the execution is; None for one that a person asked for. The row has the chain
+def chain(execution_id: UUID, trigger_id: str | None, event_id: str | None, came_by: bytes | None) -> Causation | None:
+    """The chain whose last link the execution is; None for one that a person asked for. The row has the chain
     before it and the link's other words, so that the link is not stored a second time."""
     if trigger_id is None or event_id is None:
         return None
     earlier = Causation() if came_by is None else causation.decode(came_by)
-    return causation.encode(earlier.followed_by(Link(event_id, trigger_id, str(execution_id))))
+    return earlier.followed_by(Link(event_id, trigger_id, str(execution_id)))
 
 
 async def due(connection: asyncpg.Connection, rooms: Mapping[str, int]) -> list[WorkItem]:

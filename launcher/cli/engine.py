@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,9 @@ from launcher.cli.address import START_ONE, Address, Whereabouts
 from launcher.cli.exits import Refused
 
 API = "/api/v1"
+CAUSATION = "TRIGGER_ENGINE_CAUSATION"
+"""Where a function's subprocess finds the chain that led to it (agent/child.py)."""
+
 TIMEOUT = 60.0
 PAGE_SIZE = 1_000
 EXECUTIONS_A_PAGE = 100  # they carry inputs and outputs
@@ -149,7 +153,11 @@ class Engine:
         self._client = httpx.AsyncClient(
             base_url=address.url,
             timeout=self._timeout,
-            headers={"authorization": f"Bearer {address.token}"} if address.token else {},
+            headers={
+                **({"authorization": f"Bearer {address.token}"} if address.token else {}),
+                # A function started us: what we write is of its making.
+                **({"x-trigger-engine-causation": chain} if (chain := os.environ.get(CAUSATION)) else {}),
+            },
             trust_env=not near,  # a proxy does not know this machine
         )
         return self._client

@@ -22,7 +22,7 @@ EVENT = {
     "projectId": "project-1",
     "entity": {"id": "item-1", "name": "cat.jpg", "datasetId": "dataset-1"},
 }
-CHAIN = {"executions": ["execution-0"], "triggers": ["trigger-0"], "note": "ü?>"}
+CHAIN = {"chain": [{"event": "event 1", "trigger": "trigger-0", "execution": "execution-0"}], "note": "ü?>"}
 
 FUNCTIONS = """
 def one(item): return item
@@ -232,9 +232,11 @@ async def test_the_context_tells_about_the_execution(tmp_path: Path) -> None:
             "project": context.project.id,
             "causation": context.causation,
             "header": context.causation_header,
+            "headers": context.headers,
+            "bot": context.bot,
         }
     """
-    service = b'{"name":"grey","runtimeOfIt":{"podType":"regular-s"}}'
+    service = b'{"name":"grey","runtimeOfIt":{"podType":"regular-s"},"botUserName":"grey@bot"}'
     async with serving(tmp_path, source, service=service) as served:
         told = await served.output("run", event=EVENT, causation=CHAIN)
         assert told["ids"] == ["execution-1", "trigger-1", "trigger-1"]
@@ -244,7 +246,33 @@ async def test_the_context_tells_about_the_execution(tmp_path: Path) -> None:
         assert told["project"] == "project-1"
         assert told["causation"] == CHAIN
         assert json.loads(base64.urlsafe_b64decode(told["header"])) == CHAIN
+        assert told["headers"] == {
+            "x-trigger-engine-causation": told["header"],
+            "baggage": f"trigger-engine-causation={told['header']}",
+            "ce-correlationid": "event%201",
+            "ce-causationid": told["header"],
+        }
+        assert told["bot"] == "grey@bot"
         assert served.heard.messages(1) == ["from the context's logger"]
+
+
+async def test_programs_that_a_function_starts_find_the_chain_in_their_environment(tmp_path: Path) -> None:
+    source = """
+    import asyncio, os, subprocess, sys
+    SAY = [sys.executable, "-c", "import os; print(os.environ.get('TRIGGER_ENGINE_CAUSATION', ''))"]
+    def run(context):
+        said = subprocess.run(SAY, capture_output=True, text=True).stdout.strip()
+        own = subprocess.run(SAY, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}).stdout.strip()
+        return [said == context.causation_header, own, "TRIGGER_ENGINE_CAUSATION" in os.environ]
+    async def run_async(context):
+        program = await asyncio.create_subprocess_exec(*SAY, stdout=asyncio.subprocess.PIPE)
+        said, _ = await program.communicate()
+        return said.decode().strip() == context.causation_header
+    """
+    async with serving(tmp_path, source) as served:
+        assert await served.output("run", causation=CHAIN) == [True, "", False]
+        assert await served.output("run_async", causation=CHAIN) is True
+        assert await served.output("run") == [True, "", False]
 
 
 SAVES = """

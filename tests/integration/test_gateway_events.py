@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from backbone.model import causation
@@ -29,21 +30,30 @@ def encoded(*events: object) -> bytes:
     return json.dumps(events[0] if len(events) == 1 else events).encode()
 
 
+CHAIN = Causation((Link("e0", "t0", "x0"),))
+SHOWN = {"chain": [{"event": "e0", "trigger": "t0", "execution": "x0"}]}
+
+
+async def signed(api: Api, chain: Causation = CHAIN) -> Causation:
+    return causation.signed(chain, await api.parts.signing_key.get())
+
+
 async def stored(api: Api) -> list[str]:
     return [row["id"] for row in await api.fetch("SELECT id FROM event ORDER BY seq")]
 
 
 async def test_an_event_is_taken_and_comes_back_as_it_was(api: Api) -> None:
-    chain = {"chain": [{"event": "e0", "trigger": "t0", "execution": "x0"}]}
+    chain = await signed(api)
     sent = event(
         project="demo", previous={"id": "of-e1", "old": True}, actor="ann@example.com", time="2024-05-01T12:00:00Z",
-        causation=chain, entityId="mine",
+        causation=msgspec.to_builtins(chain), entityId="mine",
     )  # fmt: skip
     answer = await api.publish(encoded(sent))
     assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "ids": ["e1"]})
     shown = await api.get("/events/e1?project=demo")
     assert shown.pop("received")
     project_id = (await api.get("/projects/demo/name"))[0]["id"]
+    sent["causation"] = SHOWN
     assert shown == {**{name: sent[name] for name in sent if name != "project"}, "projectId": project_id}
 
 
@@ -70,7 +80,7 @@ async def test_many_events_come_in_one_request(api: Api, where: str) -> None:
 
 @pytest.mark.parametrize("many", [False, True])
 async def test_cloud_events_are_read_structured_and_in_a_batch(api: Api, many: bool) -> None:
-    chain = Causation((Link("e0", "t0", "x0"),))
+    chain = await signed(api)
     cloud = {
         "specversion": "1.0", "id": "c1", "source": "/drive", "type": "com.example.Item.Updated", "subject": "i7",
         "time": "2024-05-01T12:00:00Z", "data": {"name": "x"}, "project": "demo",
@@ -82,6 +92,52 @@ async def test_cloud_events_are_read_structured_and_in_a_batch(api: Api, many: b
     shown = await api.get("/events/c1")
     assert (shown["resource"], shown["action"], shown["entityId"]) == ("Item", "Updated", "i7")
     assert shown["causation"]["chain"] == [{"event": "e0", "trigger": "t0", "execution": "x0"}]
+
+
+@pytest.mark.parametrize("header", ["x-trigger-engine-causation", "baggage"])
+async def test_a_header_carries_the_chain_into_every_event_that_brings_none(api: Api, header: str) -> None:
+    token = causation.to_header(await signed(api))
+    value = token if header != "baggage" else f"userId=ann,trigger-engine-causation={token};p=1"
+    longer = await signed(api, CHAIN.followed_by(Link("e1", "t1", "x1")))
+    events = [event("a"), event("b", causation=msgspec.to_builtins(longer))]
+    answer = await api.client.post("/api/v1/events", json=events, headers={header: value})
+    assert answer.status_code == 202, answer.text
+    assert (await api.get("/events/a"))["causation"] == SHOWN
+    assert [link["event"] for link in (await api.get("/events/b"))["causation"]["chain"]] == ["e0", "e1"]
+
+
+async def test_other_writers_carry_the_chain_as_causationid_or_an_id_of_their_own(api: Api) -> None:
+    token = causation.to_header(await signed(api))
+    cloud = {"specversion": "1.0", "source": "/x", "type": "Item.Created", "subject": "i", "data": {}}
+    for id, written in (("ours", token), ("theirs", "order-17"), ("a number", "1234")):
+        answer = await api.publish(encoded({**cloud, "id": id, "causationid": written}))
+        assert answer.status_code == 202, answer.text
+    assert (await api.get("/events/ours"))["causation"] == SHOWN
+    assert "causation" not in await api.get("/events/theirs")
+    assert "causation" not in await api.get("/events/a number")
+
+
+@pytest.mark.parametrize("how", ["unsigned", "shortened", "made up", "of another engine"])
+async def test_a_forged_chain_is_refused_wherever_it_stands(api: Api, how: str) -> None:
+    longer = await signed(api, CHAIN.followed_by(Link("e1", "t1", "x1")))
+    forged = {
+        "unsigned": CHAIN,
+        "shortened": Causation(longer.chain[1:], longer.signature),
+        "made up": Causation(CHAIN.chain, "0" * 32),
+        "of another engine": causation.signed(CHAIN, b"another key"),
+    }[how]
+    reason = "is missing" if how == "unsigned" else "does not fit the chain"
+    answer = await api.publish(encoded(event("a", causation=msgspec.to_builtins(forged)), event("b")))
+    [refused] = answer.json()["rejected"]
+    assert (answer.status_code, refused["path"]) == (400, "causation.signature")
+    assert reason in refused["reason"]
+    for header, value in (
+        ("x-trigger-engine-causation", causation.to_header(forged)),
+        ("baggage", f"trigger-engine-causation={causation.to_header(forged)}"),
+    ):
+        answer = await api.client.post("/api/v1/events", json=event("c"), headers={header: value})
+        assert (answer.status_code, answer.json()["path"]) == (400, f"{header}.signature")
+    assert await stored(api) == ["b"]
 
 
 async def test_the_good_ones_of_a_request_are_taken_and_the_bad_ones_are_kept_and_named(api: Api) -> None:

@@ -73,7 +73,7 @@ async def test_two_engines_on_the_same_batch_record_every_match_once(here: Runni
             lane = await stage_lane(stack, here.parts.database)
             log = PostgresEventLog(here.parts.database, here.parts.wakeups, reader=name)
             batches = await stack.enter_async_context(aclosing(log.read(1000)))
-            pipeline = Pipeline(here.parts.event_log, here.parts.work_queue, here.parts.wakeups)
+            pipeline = Pipeline(here.parts.event_log, here.parts.work_queue, here.parts.wakeups, b"key")
             await LiveTriggers(pipeline.index).load(lane, Health())
             engines.append((pipeline, lane, await anext(batches)))
         await asyncio.gather(*(pipeline.carry(batch, lane) for pipeline, lane, batch in engines))

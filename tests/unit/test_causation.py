@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 from hypothesis import given
@@ -64,3 +65,39 @@ def test_any_header_is_a_chain_or_an_invalid_event(value: str) -> None:
 def test_a_header_that_nests_without_end_is_refused(document: bytes) -> None:
     with pytest.raises(InvalidEvent):
         causation.from_header(base64.urlsafe_b64encode(document).decode())
+
+
+KEY = b"k" * 32
+
+
+@given(chains)
+def test_a_signed_chain_is_the_same_chain_however_it_is_written(chain: Causation) -> None:
+    handed_out = causation.encode_signed(chain, KEY)
+    assert causation.decode(handed_out) == causation.signed(chain, KEY)
+    rewritten = json.dumps(json.loads(handed_out), indent=1).encode()
+    assert causation.verify(causation.decode(rewritten), KEY).chain == chain.chain
+    assert causation.decode(rewritten).unsigned == chain
+
+
+@given(chains.filter(lambda chain: chain.depth > 1), st.data())
+def test_no_chain_but_the_one_that_was_signed_fits_the_signature(chain: Causation, data: st.DataObject) -> None:
+    left_out = data.draw(st.integers(0, chain.depth - 1))
+    shorter = tuple(link for number, link in enumerate(chain.chain) if number != left_out)
+    with pytest.raises(InvalidEvent, match="does not fit the chain") as found:
+        causation.verify(Causation(shorter, causation.signed(chain, KEY).signature), KEY)
+    assert found.value.path == "causation.signature"
+    with pytest.raises(InvalidEvent, match="does not fit"):
+        causation.verify(causation.signed(chain, b"another"), KEY)
+    with pytest.raises(InvalidEvent, match="is missing"):
+        causation.verify(chain, KEY)
+
+
+def test_an_empty_chain_needs_no_signature() -> None:
+    assert causation.verify(Causation(), KEY) == Causation()
+
+
+def test_what_others_call_a_causation_id_is_theirs() -> None:
+    for id in (None, "", "order-17", "1234", "{}", base64.urlsafe_b64encode(b'{"chain":[]}').decode()):
+        assert causation.from_foreign(id) is None
+    token = causation.to_header(causation.signed(Causation((link(1),)), KEY))
+    assert causation.from_foreign(token) == causation.signed(Causation((link(1),)), KEY)

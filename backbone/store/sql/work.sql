@@ -42,7 +42,8 @@ leased AS (
 )
 SELECT startable.id, startable.attempt, startable.max_attempts, startable.service_id, startable.project_id,
        startable.function_name, startable.created_at, startable.input, startable.trigger_id, startable.event_id, startable.resource,
-       startable.action, startable.came_by, event.entity, event.occurred, event.actor
+       startable.action, startable.came_by, event.entity, event.occurred, event.actor,
+       (SELECT key FROM signing_key) AS key
 FROM startable
 LEFT JOIN LATERAL (
     SELECT entity, occurred, actor
@@ -118,7 +119,8 @@ CROSS JOIN LATERAL (
 -- What is to be put in the queue now, so many of each service and the oldest first; it stays until it is confirmed.
 SELECT pending.execution_id, pending.attempt, execution.max_attempts, execution.service_id, execution.project_id,
        execution.function_name, execution.created_at, execution.input, execution.trigger_id, execution.event_id, execution.resource,
-       execution.action, execution.came_by, event.entity, event.occurred, event.actor
+       execution.action, execution.came_by, event.entity, event.occurred, event.actor,
+       (SELECT key FROM signing_key) AS key
 FROM unnest($1::text[], $2::integer[]) AS room (service_id, items)
 CROSS JOIN LATERAL (
     SELECT execution_id, attempt

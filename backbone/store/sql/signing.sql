@@ -1,0 +1,3 @@
+-- name: key
+SELECT key
+FROM signing_key
