@@ -23,6 +23,7 @@ async def run(database: Database, retention: timedelta) -> None:
             await partitions.drop_before(connection, (datetime.now(UTC) - retention).date())
             await connection.execute(sql("incident/prune dead letters"), retention)
             await connection.execute(sql("incident/prune stopped"), retention)
+            await connection.execute(sql("incident/prune incidents"), retention)
             await connection.execute(sql("incident/prune parts"))
             await cron.prune_missed(connection, retention)
             await asyncio.sleep(EVERY.total_seconds())

@@ -12,6 +12,7 @@ import msgspec
 
 from backbone.model.causation import Link
 from backbone.model.definitions import Module, Package, Project, Runtime, Service
+from backbone.model.loops import LoopKind, LoopProtection
 
 
 class Shape(msgspec.Struct, kw_only=True, rename="camel"):
@@ -164,6 +165,7 @@ class TriggerSpecShape(Shape):
     filter: Any
     execution_mode: str
     input: dict[str, Any]
+    loop_protection: LoopProtection
     operation: OperationShape
 
 
@@ -354,7 +356,13 @@ class ChainLink(Shape):
 
 
 class IncidentShape(Shape):
+    """`chain` is what led to the first match that was stopped; where its events brought none, what seems to have."""
+
+    id: int
+    state: str
+    kind: LoopKind
     at: datetime
+    first_at: datetime
     reason: str
     trigger_id: str
     trigger_name: str | None
@@ -362,6 +370,25 @@ class IncidentShape(Shape):
     entity_id: str
     project_id: str
     chain: list[ChainLink]
+    stopped: int
+    waiting: int
+    circuit: str | None
+    until: datetime | None
+
+
+class StoppedShape(Shape):
+    event_id: str
+    entity_id: str
+    at: datetime
+    released_at: datetime | None
+
+
+class IncidentInFull(IncidentShape):
+    latest: list[StoppedShape]
+
+
+class SettledIncident(IncidentShape):
+    going_on: int
 
 
 class Incidents(Shape):
@@ -429,3 +456,7 @@ def service(of: Service) -> ServiceShape:
 
 def link(of: Link, names: dict[str, str]) -> ChainLink:
     return ChainLink(event=of.event, trigger=of.trigger, trigger_name=names.get(of.trigger), execution=of.execution)
+
+
+def fields(of: Shape) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in of.__struct_fields__}

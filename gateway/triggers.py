@@ -18,7 +18,7 @@ from gateway import shapes
 from gateway.operations import PREFIX, Call, Operation
 from gateway.parts import CREATOR
 
-_FLAT = ("resource", "actions", "filter", "executionMode", "input")
+_FLAT = ("resource", "actions", "filter", "executionMode", "input", "loopProtection")
 
 
 SCAN = (
@@ -46,6 +46,7 @@ async def make(call: Call) -> Any:
         mode=draft.mode,
         input=draft.input,
         active=draft.active,
+        loop_protection=draft.loop_protection,
         version=1,
         created_at=now,
         updated_at=now,
@@ -90,6 +91,7 @@ async def change(call: Call) -> Any:
                 input=draft.input,
                 active=draft.active,
                 schedule=draft.schedule,
+                loop_protection=draft.loop_protection,
             ),
         )
         if changed.schedule is not None and changed.schedule != stored.schedule:

@@ -43,7 +43,14 @@ Role = Callable[[Settings, embedded.Parts, Health], Awaitable[None]]
 async def engine(settings: Settings, parts: embedded.Parts, health: Health) -> None:
     from trigger_engine import guard, service
 
-    limits = guard.Limits(max_depth=settings.max_depth)
+    limits = guard.Limits(
+        max_depth=settings.max_depth,
+        generations=settings.loop_generations,
+        entity_matches=settings.loop_entity_matches,
+        trigger_matches=settings.loop_trigger_matches,
+        window=settings.loop_window,
+        hold=settings.loop_hold,
+    )
     await service.run(parts.database, parts.wakeups, parts.event_log, parts.work_queue, health, limits)
 
 

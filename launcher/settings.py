@@ -113,6 +113,24 @@ class Settings:
     max_depth: int = 10
     """How many executions in a row may lead to an event that still matches. Real chains seen are below 5."""
 
+    loop_generations: int = 20
+    """How many events without a chain may each come from within the run of the execution before, until their trigger is
+    held and looked at."""
+
+    loop_entity_matches: int = 30
+    """How often one entity may match one trigger within `loop_window`, without a chain, until both are held and looked
+    at."""
+
+    loop_trigger_matches: int = 1_000
+    """How often a trigger may match within `loop_window`, without a chain, until it is held and looked at; after it was
+    found ordinary, ten times its rate."""
+
+    loop_window: timedelta = timedelta(minutes=1)
+    """The window of the two rates."""
+
+    loop_hold: timedelta = timedelta(minutes=1)
+    """How long a loop that was found so is held before it is tried again; each time twice as long, up to a day."""
+
     scan_quota: int = 100
     """How many active triggers of one project may have filters that have to be asked of every event. A hundred cost
     each about 0.1 ms."""

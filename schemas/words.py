@@ -27,6 +27,10 @@ _LISTENING: Final = {
     "filter": _("DQL: which entities are meant. Left out, null or {}: all of them.", {"dir": "/train"}),
     "executionMode": _("Once: the first time for each entity. Always: every time; not every action allows it."),
     "input": _("Constant arguments of the function, beside the entity.", {"size": 256}),
+    "loopProtection": _(
+        "avoid-loop: events that executions caused match as long as they close no loop. ignore: they do not match. "
+        "allow-all: they match, up to the limit of the chain."
+    ),
 }
 _TRIGGER: Final = {
     "name": _("Names the trigger in its project: `triggers apply` finds it again by this.", "gray on upload"),

@@ -171,4 +171,5 @@ def _live(row: store.LiveTriggerRow) -> LiveTrigger:
         once=row.once,
         input=row.input,
         max_attempts=row.max_attempts,
+        loop_protection=row.loop_protection,
     )

@@ -1,4 +1,5 @@
-"""The engine's process: two loops, one that carries batches and one that follows the triggers."""
+"""The engine's process: three loops, one that carries batches, one that follows the triggers, one that looks at what
+may be a loop."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from backbone.store.signing import SigningKey
 from backbone.store.wakeups import Wakeups
 from trigger_engine import guard
 from trigger_engine.live_triggers import LOOP, LiveTriggers
+from trigger_engine.patrol import Patrol
 from trigger_engine.pipeline import Pipeline
 
 BATCH = 300
@@ -31,11 +33,14 @@ async def run(
     """Until cancelled."""
     pipeline = Pipeline(event_log, work_queue, wakeups, await SigningKey(database).get(), limits)
     triggers = LiveTriggers(pipeline.index)
+    patrol = Patrol(pipeline, wakeups)
     async with database.lane(durable=False) as connection:
         # Not one event before the triggers are known: it would be taken to match none of them.
         await triggers.load(connection, health)
+        await patrol.learn(connection)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(keep(LOOP, partial(triggers.follow, database, wakeups), health))
+        tasks.create_task(keep("guard", partial(patrol.run, database), health))
         tasks.create_task(keep("match", partial(_carry, pipeline, database), health))
 
 

@@ -20,6 +20,13 @@ connector_records = Counter(
 events_read = Counter("trigger_engine_events_read", "Events that the engine carried through its stages.")
 matches = Counter("trigger_engine_matches", "Pairs of an event and a trigger that wants to know of it.")
 matches_stopped = Counter("trigger_engine_matches_stopped", "Matches that the guard stopped as a loop.")
+matches_held = Counter("trigger_engine_matches_held", "Matches that wait until it is known whether they are of a loop.")
+matches_released = Counter("trigger_engine_matches_released", "Matches that were stopped or held, and went on.")
+incidents_raised = Counter("trigger_engine_incidents_raised", "Loops that were found, each counted once.", ["kind"])
+circuits_opened = Counter(
+    "trigger_engine_circuits_opened", "Triggers, and entities of triggers, that were held as suspects.", ["kind"]
+)
+circuits_open = Gauge("trigger_engine_circuits_open", "Circuits that hold matches now.", multiprocess_mode="mostrecent")
 executions_recorded = Counter("trigger_engine_executions_recorded", "Executions written down for a match.")
 executions_created = Counter("trigger_engine_executions_created", "Executions that somebody asked for over HTTP.")
 executions_enqueued = Counter(

@@ -137,7 +137,14 @@ class Service:
     @property
     def bot(self) -> str:
         """Who the service's own writes are by."""
-        return f"{self.id}@bot.trigger-engine"
+        return bot_of(self.id)
+
+
+BOTS = "@bot.trigger-engine"
+
+
+def bot_of(service_id: str) -> str:
+    return service_id + BOTS
 
 
 def parse_package(document: object) -> PackageDocument:

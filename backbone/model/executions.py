@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from backbone.model.loops import LoopKind
 from backbone.model.states import ExecutionStatus
 
 
@@ -29,16 +30,31 @@ class NewExecution(msgspec.Struct, frozen=True, kw_only=True):
     came_by: bytes | None  #: JSON of the chain that led to its event, None for an event that nothing led to
     input: bytes | None
 
+    @property
+    def pair(self) -> str:
+        """The entity, as it is told apart from those of other projects where the trigger meets them too."""
+        return self.claim_prefix + self.entity_id
+
 
 class StoppedMatch(msgspec.Struct, frozen=True, kw_only=True):
     """What the guard did not let through, and the chain that shows why."""
 
-    trigger_id: str
-    event_id: str
-    project_id: str
-    entity_id: str
+    execution: NewExecution  #: what it would have become, and becomes when somebody lets it go on
+    kind: LoopKind
+    loop: str  #: which loop of this kind and this trigger: all that it stops are one incident
     reason: str
     causation: bytes
+
+
+_stored = msgspec.msgpack.Decoder(NewExecution)
+
+
+def encode_new(execution: NewExecution) -> bytes:
+    return msgspec.msgpack.encode(execution)
+
+
+def decode_new(stored: bytes) -> NewExecution:
+    return _stored.decode(stored)
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 
 from backbone.model.dql import Filter
 from backbone.model.events import RecordedEvent
+from backbone.model.loops import LoopProtection
 
 
 # Compared by identity: an index holds each once, and looks for it among thousands.
@@ -27,6 +28,7 @@ class LiveTrigger:
     once: bool
     input: bytes | None  #: JSON object of constant arguments, None when there are none
     max_attempts: int
+    loop_protection: LoopProtection = LoopProtection.AVOID_LOOP
 
 
 class Matches(msgspec.Struct, frozen=True, gc=False):

@@ -18,6 +18,7 @@ import msgspec
 from backbone.model import dql, schedules, written_form
 from backbone.model.dql import access
 from backbone.model.errors import InvalidFilter, InvalidTrigger
+from backbone.model.loops import LoopProtection
 from backbone.model.resources import Catalog, ExecutionMode
 from backbone.model.schedules import Schedule, WrittenSchedule
 
@@ -43,6 +44,7 @@ class TriggerDraft:
     mode: ExecutionMode
     input: Mapping[str, Any] = field(default_factory=dict)  #: constant arguments beside the entity
     active: bool = True
+    loop_protection: LoopProtection = LoopProtection.AVOID_LOOP
     id: str | None = None
     schedule: Schedule | None = None  #: of a Cron trigger, which listens to no resource
 
@@ -71,6 +73,7 @@ class Trigger:
     updated_at: datetime
     creator: str
     schedule: Schedule | None = None  #: of a Cron trigger, which listens to no resource
+    loop_protection: LoopProtection = LoopProtection.AVOID_LOOP
 
     @property
     def scans(self) -> bool:
@@ -96,6 +99,7 @@ class Spec(msgspec.Struct, frozen=True, rename="camel"):
     filter: Any = None
     execution_mode: ExecutionMode = ExecutionMode.ONCE
     input: dict[str, Any] | list[Any] | None = None
+    loop_protection: LoopProtection = LoopProtection.AVOID_LOOP
     operation: Operation = msgspec.field(default_factory=Operation)
 
 
@@ -145,6 +149,7 @@ class FlatTriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
     active: bool = True
     filter: Any = None
     execution_mode: ExecutionMode = ExecutionMode.ONCE
+    loop_protection: LoopProtection = LoopProtection.AVOID_LOOP
     function: str | None = None
     service: str | None = None
     input: dict[str, Any] | list[Any] | None = None
@@ -255,6 +260,7 @@ def _draft(
         mode=spec.execution_mode,
         input=spec.input if isinstance(spec.input, dict) else {},
         active=written.active,
+        loop_protection=spec.loop_protection,
     )
 
 
@@ -328,4 +334,5 @@ def _when(trigger: Trigger) -> dict[str, Any]:
         "actions": list(trigger.actions),
         "filter": trigger.filter,
         "executionMode": trigger.mode.value,
+        "loopProtection": trigger.loop_protection.value,
     }

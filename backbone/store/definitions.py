@@ -15,6 +15,7 @@ import orjson
 from backbone.model import ids, schedules
 from backbone.model.definitions import Module, Package, Project, Runtime, Service
 from backbone.model.errors import AlreadyExists, NotFound, NotInState
+from backbone.model.loops import LoopProtection
 from backbone.model.resources import ExecutionMode
 from backbone.model.triggers import Trigger
 from backbone.store.queries import sql
@@ -265,6 +266,7 @@ def _written(trigger_: Trigger) -> tuple[Any, ...]:
         trigger_.active,
         trigger_.scans,
         None if trigger_.schedule is None else schedules.stored(trigger_.schedule),
+        trigger_.loop_protection.value,
     )
 
 
@@ -329,6 +331,7 @@ def trigger_from_row(row: asyncpg.Record) -> Trigger:
         updated_at=row["updated_at"],
         creator=row["creator"],
         schedule=None if row["schedule"] is None else schedules.from_stored(row["schedule"]),
+        loop_protection=LoopProtection(row["loop_protection"]),
     )
 
 

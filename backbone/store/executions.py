@@ -10,7 +10,7 @@ import asyncpg
 
 from backbone.model import causation
 from backbone.model.causation import Causation, Link
-from backbone.model.executions import NewExecution, Settlement, StatusLine, StoppedMatch
+from backbone.model.executions import NewExecution, Settlement, StatusLine
 from backbone.model.messages import Logged, WorkItem
 from backbone.store.columns import Kinds, optional_text, sparse, text
 from backbone.store.queries import sql
@@ -49,20 +49,6 @@ async def record(
         notify,
     )
     return [(row["id"], row["service_id"]) for row in rows]
-
-
-async def record_stopped(connection: asyncpg.Connection, stopped: Sequence[StoppedMatch]) -> int:
-    """Write down what the guard stopped; return how many of them are new."""
-    rows = await connection.fetch(
-        sql("incident/record stopped"),
-        [one.trigger_id for one in stopped],
-        [one.event_id for one in stopped],
-        [one.project_id for one in stopped],
-        [one.entity_id for one in stopped],
-        [one.reason for one in stopped],
-        [one.causation for one in stopped],
-    )
-    return len(rows)
 
 
 async def settle(connection: asyncpg.Connection, settlements: Sequence[Settlement]) -> list[tuple[UUID, str]]:

@@ -16,6 +16,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from backbone.model.loops import LoopProtection
 from backbone.model.resources import ExecutionMode
 from backbone.store.queries import sql
 
@@ -36,6 +37,7 @@ class LiveTriggerRow:
     once: bool
     input: bytes | None
     max_attempts: int
+    loop_protection: LoopProtection
 
 
 async def snapshot(connection: asyncpg.Connection) -> str:
@@ -86,4 +88,5 @@ def _from_row(row: asyncpg.Record) -> LiveTriggerRow:
         once=row["mode"] == ExecutionMode.ONCE,
         input=None if row["input"] == "{}" else row["input"].encode(),
         max_attempts=row["max_attempts"],
+        loop_protection=LoopProtection(row["loop_protection"]),
     )

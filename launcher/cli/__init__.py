@@ -28,7 +28,7 @@ SUMMARIES = {
     "executions": "List, show, watch, run, rerun and terminate executions, and read their logs.",
     "match": "Try triggers on events, and say which match and why.",
     "dead-letters": "List, show, replay and drop what could not be taken.",
-    "incidents": "List the loops that were stopped.",
+    "incidents": "List the loops that were stopped, and let go on what they are not.",
     "events": "Show an event as it was taken.",
     "services": "List the services.",
     "check": "Say which servers of the settings can be reached, and what is wrong.",

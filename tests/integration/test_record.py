@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 import asyncpg
+from msgspec.structs import replace
 import pytest
 
 from backbone.drivers.event_log.postgres import PostgresEventLog
@@ -16,7 +17,7 @@ from backbone.model.events import RecordedEvent
 from backbone.model.executions import NewExecution
 from backbone.model.resources import ExecutionMode
 from backbone.store.database import Database
-from tests.support.matching import live_trigger, match, recorded
+from tests.support.matching import chain, live_trigger, match, recorded
 from tests.support.running import Running, running
 from trigger_engine import guard
 from trigger_engine import record as stage
@@ -40,8 +41,8 @@ async def connection(here: Running) -> AsyncIterator[asyncpg.Connection]:
 async def record(
     connection: asyncpg.Connection, admitted: Sequence[NewExecution], *, queue_too: bool = True
 ) -> list[str]:
-    services, _ = await stage.record(connection, admitted, [], queue_too=queue_too)
-    return services
+    recorded, _ = await stage.record(connection, admitted, [], queue_too=queue_too)
+    return [new.service_id for new in recorded]
 
 
 def admitted(records: Sequence[RecordedEvent], *, once: bool) -> list[NewExecution]:
@@ -141,7 +142,14 @@ async def test_claim_execution_and_place_in_the_queue_are_written_together_or_no
     assert len(await record(connection, matches)) == 5
 
 
-async def test_what_was_stopped_is_an_incident_once(here: Running, connection: asyncpg.Connection) -> None:
+async def test_what_one_loop_stopped_is_one_incident(here: Running, connection: asyncpg.Connection) -> None:
     records = await now_recorded(here, 3, entities=3)
-    _, stopped = guard.judge([match(live_trigger(), one) for one in records], guard.Limits(max_depth=0))
-    assert [(await stage.record(connection, [], stopped, queue_too=True))[1] for _ in range(2)] == [3, 0]
+    led = [replace(one, event=replace(one.event, causation=chain(["another"]))) for one in records]
+    _, stopped = guard.judge([match(live_trigger(), one) for one in led], guard.Limits(max_depth=1))
+    told = [(await stage.record(connection, [], stopped, queue_too=True))[1] for _ in range(2)]
+    assert [(one.stopped, one.held, one.raised) for one in told] == [(3, 0, 1), (0, 0, 0)]
+    [incident] = await here.rows("SELECT * FROM incident")
+    assert (incident["stopped"], incident["kind"], incident["state"]) == (3, "depth", "open")
+    late = replace(stopped[0], execution=replace(stopped[0].execution, event_id="late"))
+    assert (await stage.record(connection, [], [late], queue_too=True))[1].raised == 0
+    assert [row["stopped"] for row in await here.rows("SELECT stopped FROM incident")] == [4]

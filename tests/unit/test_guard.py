@@ -43,12 +43,8 @@ def test_what_is_stopped_shows_the_chain_that_led_there() -> None:
     came_by = chain(["trigger"])
     _, [stopped] = guard.judge([match(live_trigger(), recorded("e", causation=came_by))], LIMITS)
     assert causation.decode(stopped.causation) == came_by
-    assert (stopped.trigger_id, stopped.event_id, stopped.project_id, stopped.entity_id) == (
-        "trigger",
-        "e",
-        PROJECT,
-        "entity",
-    )
+    held = stopped.execution
+    assert (held.trigger_id, held.event_id, held.project_id, held.entity_id) == ("trigger", "e", PROJECT, "entity")
 
 
 def test_what_is_admitted_says_what_led_to_its_event() -> None:

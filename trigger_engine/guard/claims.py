@@ -32,6 +32,6 @@ def execution_of(trigger: LiveTrigger, recorded: RecordedEvent, chain: Causation
         entity_id=event.entity_id,
         once=trigger.once,
         claim_prefix=prefix,
-        came_by=causation.encode(chain) if chain.depth else None,
+        came_by=causation.encode(chain.unsigned) if chain.depth else None,
         input=trigger.input,
     )

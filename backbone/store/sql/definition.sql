@@ -85,7 +85,7 @@ RETURNING id
 -- name: make service
 INSERT INTO service (id, project_id, name, package_id, package_revision, module_name, runtime, init_params,
                      execution_timeout, drain_time, max_attempts, on_reset, active, creator)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (project_id, name) DO NOTHING
 RETURNING id
 
@@ -171,8 +171,8 @@ FROM deleted
 
 -- name: make trigger
 INSERT INTO trigger (id, project_id, service_id, name, function_name, resource, actions, filter, mode, input, active,
-                     scans, schedule, creator)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                     scans, schedule, loop_protection, creator)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 
 -- name: change trigger
 UPDATE trigger
@@ -187,6 +187,7 @@ SET service_id = $2,
     active = $10,
     scans = $11,
     schedule = $12,
+    loop_protection = $13,
     version = version + 1,
     updated_at = now()
 WHERE id = $1

@@ -70,7 +70,8 @@ SELECT id,
            'spec', CASE
                WHEN schedule IS NULL
                THEN jsonb_build_object(
-                   'resource', resource, 'actions', actions, 'filter', filter::jsonb, 'executionMode', mode
+                   'resource', resource, 'actions', actions, 'filter', filter::jsonb, 'executionMode', mode,
+                   'loopProtection', loop_protection
                )
                ELSE schedule::jsonb
            END || jsonb_build_object(

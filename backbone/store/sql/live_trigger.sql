@@ -47,7 +47,7 @@ LIMIT $2
 -- name: after
 SELECT trigger.id, trigger.name, trigger.version::bigint * 1000000 + service.version AS version, trigger.project_id,
        trigger.service_id, trigger.function_name, trigger.resource, trigger.actions, trigger.filter, trigger.mode,
-       trigger.input, service.max_attempts
+       trigger.input, trigger.loop_protection, service.max_attempts
 FROM trigger
 JOIN service ON service.id = trigger.service_id
 WHERE trigger.active
@@ -60,7 +60,7 @@ LIMIT $2
 -- name: by id
 SELECT trigger.id, trigger.name, trigger.version::bigint * 1000000 + service.version AS version, trigger.project_id,
        trigger.service_id, trigger.function_name, trigger.resource, trigger.actions, trigger.filter, trigger.mode,
-       trigger.input, service.max_attempts
+       trigger.input, trigger.loop_protection, service.max_attempts
 FROM trigger
 JOIN service ON service.id = trigger.service_id
 WHERE trigger.active

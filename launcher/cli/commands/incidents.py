@@ -8,19 +8,23 @@ import click
 
 from launcher.cli import tables
 from launcher.cli.asking import asks_the_engine, json_option, project_option
-from launcher.cli.tables import Column, Row
+from launcher.cli.tables import Column, Row, field
 
 if TYPE_CHECKING:
     from launcher.cli.engine import Engine
 
+id_argument = click.argument("incident_id", type=int, metavar="ID")
+
 
 @click.group()
 def command() -> None:
-    """Incidents: matches that were stopped because they closed a loop.
+    """Incidents: loops that were stopped. docs/loops.md tells how they are seen.
 
     \b
     Examples:
       trigger-engine incidents list
+      trigger-engine incidents show 3
+      trigger-engine incidents release 3
     """
 
 
@@ -30,7 +34,7 @@ def command() -> None:
 @json_option
 @asks_the_engine
 async def list_(engine: Engine, project: str | None, limit: int, as_json: bool) -> None:
-    """List the latest stops: the trigger, why, and the triggers that led there.
+    """List the latest loops: the trigger, why it was stopped, how often, and the triggers that led there.
 
     \b
     Examples:
@@ -39,15 +43,93 @@ async def list_(engine: Engine, project: str | None, limit: int, as_json: bool) 
     """
     answer = await engine.get("/incidents", project=project, limit=limit)
     columns = (
-        Column("AT", lambda incident: tables.moment(incident["at"])),
-        Column("TRIGGER", lambda incident: incident.get("triggerName") or incident["triggerId"], gives_way=True),
-        Column("EVENT", lambda incident: incident["eventId"], gives_way=True),
+        field("id"),
+        Column("LAST", lambda incident: tables.moment(incident["at"])),
+        field("state"),
+        Column("TRIGGER", _trigger, gives_way=True),
+        field("stopped"),
+        field("waiting"),
         Column("REASON", lambda incident: incident["reason"], gives_way=True),
         Column("CHAIN", _chain, gives_way=True),
     )
     tables.show(answer["items"], columns, as_json=as_json, empty="nothing was stopped")
 
 
+@command.command()
+@id_argument
+@json_option
+@asks_the_engine
+async def show(engine: Engine, incident_id: int, as_json: bool) -> None:
+    """Show a loop: event by event and execution by execution, and the latest matches that it stopped.
+
+    \b
+    Examples:
+      trigger-engine incidents show 3
+      trigger-engine incidents show 3 --json
+    """
+    incident = await engine.get(f"/incidents/{incident_id}")
+    if as_json:
+        tables.show_json(incident)
+        return
+    tables.show_facts(
+        (
+            ("incident", incident["id"]),
+            ("state", incident["state"]),
+            ("kind", incident["kind"]),
+            ("trigger", _trigger(incident)),
+            ("reason", incident["reason"]),
+            ("stopped", incident["stopped"]),
+            ("waiting", incident["waiting"] or None),
+            ("circuit", incident["circuit"]),
+            ("tried again", tables.moment(incident["until"]) if incident["circuit"] == "open" else None),
+            ("first", tables.moment(incident["firstAt"])),
+            ("last", tables.moment(incident["at"])),
+        )
+    )
+    for link in incident["chain"]:
+        click.echo(f"event {link['event']}")
+        click.echo(f"  matched trigger {link.get('triggerName') or link['trigger']}")
+        click.echo(f"  began execution {link['execution']}, which wrote")
+    click.echo(f"event {incident['eventId']} of entity {incident['entityId']}, which was stopped")
+    for stopped in incident["latest"]:
+        went = f", went on {tables.moment(stopped['releasedAt'])}" if stopped["releasedAt"] else ""
+        click.echo(f"  {tables.moment(stopped['at'])}  event {stopped['eventId']} of {stopped['entityId']}{went}")
+
+
+@command.command()
+@id_argument
+@asks_the_engine
+async def release(engine: Engine, incident_id: int) -> None:
+    """Let go on what was stopped, once: the same loop is stopped again.
+
+    \b
+    Examples:
+      trigger-engine incidents release 3
+    """
+    _say(await engine.post(f"/incidents/{incident_id}/release"))
+
+
+@command.command()
+@id_argument
+@asks_the_engine
+async def allow(engine: Engine, incident_id: int) -> None:
+    """This is no loop: let go on what was stopped, and do not stop it again.
+
+    \b
+    Examples:
+      trigger-engine incidents allow 3
+    """
+    _say(await engine.post(f"/incidents/{incident_id}/allow"))
+
+
+def _say(incident: Row) -> None:
+    click.echo(f"incident {incident['id']} is {incident['state']}; {incident['goingOn']} matches go on")
+
+
+def _trigger(incident: Row) -> str:
+    return str(incident.get("triggerName") or incident["triggerId"])
+
+
 def _chain(incident: Row) -> str:
     links = [link.get("triggerName") or link["trigger"] for link in incident["chain"]]
-    return " > ".join([*links, incident.get("triggerName") or incident["triggerId"]])
+    return " > ".join([*links, _trigger(incident)])

@@ -90,6 +90,7 @@ async def show(engine: Engine, name_or_id: str, project: str | None, as_json: bo
             ("listens to", _listens(trigger)),
             ("mode", spec.get("executionMode")),
             *(await _schedule(engine, trigger)),
+            ("loops", spec.get("loopProtection")),
             ("runs", _runs(trigger, services)),
             ("input", spec.get("input") or None),
             ("changed", tables.moment(trigger.get("updatedAt"))),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from backbone.model import schedules, triggers
 from backbone.model.errors import InvalidTrigger, NotFound
+from backbone.model.loops import LoopProtection
 from launcher.cli.declaring.files import Declared
 
 _WHEN = (
@@ -135,6 +136,7 @@ def _when(draft: triggers.TriggerDraft) -> Document:
         "actions": list(draft.actions),
         "filter": draft.filter,
         "executionMode": draft.mode.value,
+        "loopProtection": draft.loop_protection.value,
     }
 
 
@@ -152,6 +154,7 @@ def _compared(trigger: Document, services: Mapping[str, str]) -> list[tuple[str,
         ("active", trigger["active"]),
         *((f"spec.{name}", when[name]) for name in when),
         ("spec.input", spec.get("input") or {}),
+        ("spec.loopProtection", spec.get("loopProtection", LoopProtection.AVOID_LOOP)),
         ("spec.operation.service", services.get(operation["serviceId"], operation["serviceId"])),
         ("spec.operation.functionName", operation["functionName"]),
     ]
@@ -184,6 +187,11 @@ def exported(triggers: Iterable[Document], projects: Mapping[str, str], services
     }
 
 
+def _protection(spec: Document) -> Document:
+    protection = spec.get("loopProtection", LoopProtection.AVOID_LOOP)
+    return {} if protection == LoopProtection.AVOID_LOOP else {"loopProtection": protection}
+
+
 def _as_written(trigger: Document, projects: Mapping[str, str], services: Mapping[str, str]) -> Document:
     spec, operation = trigger["spec"], trigger["spec"]["operation"]
     service_id, project_id = operation["serviceId"], trigger["projectId"]
@@ -195,6 +203,7 @@ def _as_written(trigger: Document, projects: Mapping[str, str], services: Mappin
         "spec": {
             **{name: spec[name] for name in _WHEN if spec.get(name) is not None},
             **({"input": spec["input"]} if spec.get("input") else {}),
+            **_protection(spec),
             "operation": {
                 "service": services.get(service_id, service_id),
                 "functionName": operation["functionName"],

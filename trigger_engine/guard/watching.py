@@ -1,0 +1,77 @@
+"""What is found out about a suspect, by experiment: hold its matches, and see.
+
+    watched ── matches go on arriving though none of its executions runs ──► closed, it is ordinary
+       │
+       └─ nothing more arrives ──► probed: a few of the held go on ── they bring no new ones ──► closed
+                                      ▲                            └─ they bring new ones ──► open: it is a loop
+                                      └───────────── after a while, twice as long each time ────┘
+
+Neither costs anybody an event: what is held waits, and a closed circuit lets it go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from trigger_engine.guard.lineage import Run
+
+PROBES = 8
+"""Held matches that go on to see what comes of them."""
+
+ECHO = 1.0
+"""Seconds after the end of an execution in which what it wrote may still arrive."""
+
+LONGEST_LOOK = 60.0
+"""Seconds without any of its executions after which nothing more is expected, also of a slow suspect."""
+
+_EXPECTED = 8
+"""Matches that would have arrived meanwhile at the suspect's own rate."""
+
+_SHARE = 0.25
+"""Of that rate: so much arrives without its executions where it does not feed itself."""
+
+
+class State(StrEnum):
+    WATCHED = "watched"
+    PROBED = "probed"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    since: float  #: when this state began; all times are seconds since 1970
+    now: float
+    rate: float  #: matches a second before it was suspect
+    witnesses: Sequence[Run]  #: the executions that were let through last
+    arrivals: Sequence[float]  #: when the events of held matches were received, at most as many as matter
+    waiting: bool  #: whether anything is held at all
+
+
+def next_state(state: State, evidence: Evidence) -> State:
+    """The same while it is not known yet."""
+    if state is State.OPEN:
+        return State.PROBED
+    if any(run.ended is None for run in evidence.witnesses):
+        return state
+    quiet_from = max([evidence.since, *(run.ended for run in evidence.witnesses if run.ended is not None)]) + ECHO
+    if evidence.now <= quiet_from:
+        return state
+    return _watched(evidence, quiet_from) if state is State.WATCHED else _probed(evidence)
+
+
+def _watched(evidence: Evidence, quiet_from: float) -> State:
+    quiet = evidence.now - quiet_from
+    of_others = sum(moment > quiet_from for moment in evidence.arrivals)
+    if of_others >= max(2, _SHARE * evidence.rate * quiet):
+        return State.CLOSED
+    if quiet < min(_EXPECTED / evidence.rate, LONGEST_LOOK):
+        return State.WATCHED
+    return State.PROBED if evidence.waiting else State.CLOSED
+
+
+def _probed(evidence: Evidence) -> State:
+    brought = sum(moment >= evidence.since for moment in evidence.arrivals)
+    return State.OPEN if brought >= max(1, len(evidence.witnesses) / 2) else State.CLOSED
