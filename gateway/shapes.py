@@ -181,6 +181,7 @@ class TriggerShape(Shape):
     updated_at: datetime
     creator: str
     spec: TriggerSpecShape
+    warnings: list[str] | None = None  #: only when it was made or changed, and only when there are some
 
 
 class CronSpecShape(Shape):

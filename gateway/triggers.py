@@ -14,7 +14,7 @@ from backbone.model.definitions import Service
 from backbone.model.errors import InvalidTrigger, NotFound
 from backbone.model.triggers import CronTriggerDocument, FlatTriggerDocument, Trigger, TriggerDocument, TriggerDraft
 from backbone.store import cron, definitions, finding
-from gateway import shapes
+from gateway import loop_warnings, shapes
 from gateway.operations import PREFIX, Call, Operation
 from gateway.parts import CREATOR
 
@@ -60,7 +60,7 @@ async def make(call: Call) -> Any:
         if made.active and made.scans:
             await _refuse_beyond_quota(call, connection, made, "spec.filter" if "spec" in given else "filter")
     call.parts.triggers_changed()
-    return triggers.document(made)
+    return await _with_warnings(pool, made, service)
 
 
 async def show(call: Call) -> Any:
@@ -100,7 +100,14 @@ async def change(call: Call) -> Any:
         if changed.active and changed.scans and not counted_before:
             await _refuse_beyond_quota(call, connection, changed, "spec.filter")
     call.parts.triggers_changed()
-    return triggers.document(changed)
+    return await _with_warnings(call.parts.database.pool, changed, service)
+
+
+async def _with_warnings(pool: asyncpg.Pool, trigger: Trigger, service: Service) -> dict[str, Any]:
+    """After it was written: looking through events must not keep a transaction open."""
+    listens = trigger.active and trigger.schedule is None
+    warnings = await loop_warnings.of(pool, trigger, service) if listens else []
+    return {**triggers.document(trigger), **({"warnings": warnings} if warnings else {})}
 
 
 async def delete(call: Call) -> Any:

@@ -41,6 +41,8 @@ LINKS: Final = 10  # of the chain that an incident shows where events brought no
 LONGEST_HOLD: Final = timedelta(days=1)
 FIRST_PARDON: Final = timedelta(minutes=10)
 
+_UNKNOWN: Final = (None, None)
+
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +65,7 @@ class Patrol:
                 await self._wakeups.wait(told, LOOK_AGAIN if self._undecided else LOOK_ANYWAY)
 
     async def look(self, connection: asyncpg.Connection, *, sweep: bool = False) -> None:
+        self._undecided = False
         await self._open_suspects(connection)
         closed = await self._decide(connection)
         await self.learn(connection)
@@ -81,7 +84,7 @@ class Patrol:
         self._pipeline.sightings.pardon(
             {key: one.rate * window for key, one in keys.items() if one.state == State.CLOSED}
         )
-        self._undecided = any(one.state in (State.WATCHED, State.PROBED) for one in known)
+        self._undecided |= any(one.state in (State.WATCHED, State.PROBED) for one in known)
         metrics.circuits_open.set(len(open_))
 
     # Suspects
@@ -111,9 +114,14 @@ class Patrol:
         if not seen:
             return []
         runs = await store.runs(connection, [new.id for _, last in seen for new in last])
-        wanted = self._pipeline.limits.generations
-        found = [(trigger_id, last) for trigger_id, last in seen if lineage.feeds_itself(_runs(last, runs), wanted)]
-        return [_suspect(trigger_id, last) for trigger_id, last in found]
+        found: list[Suspect] = []
+        for trigger_id, last in seen:
+            if lineage.feeds_itself(_runs(last, runs), self._pipeline.limits.generations):
+                found.append(_suspect(trigger_id, last))
+            elif any(runs.get(new.id, _UNKNOWN)[0] is None for new in last):
+                self._pipeline.sightings.look_again(trigger_id)
+                self._undecided = True
+        return found
 
     # What they are
 
@@ -201,7 +209,7 @@ def _suspect(trigger_id: str, last: Sequence[NewExecution]) -> Suspect:
 
 
 def _runs(last: Sequence[NewExecution], runs: dict[UUID, tuple[float | None, float | None]]) -> list[Run]:
-    return [Run(milliseconds(new.id) / 1000, *runs.get(new.id, (None, None))) for new in last]
+    return [Run(milliseconds(new.id) / 1000, *runs.get(new.id, _UNKNOWN)) for new in last]
 
 
 def _as_it_seems(witnesses: Sequence[NewExecution]) -> Causation:

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from backbone.model import causation
+from backbone.model.definitions import Service
 from backbone.model.events import Event, RecordedEvent
 from backbone.store import partitions
 from backbone.store.columns import Kinds, sparse
@@ -73,6 +74,22 @@ async def get(
 ) -> RecordedEvent | None:
     rows = await connection.fetch(sql("event/get"), event_id, None if project_id is None else UUID(project_id))
     return from_row(rows[0]) if rows else None
+
+
+async def written_lately_by(
+    connection: asyncpg.Pool,
+    service: Service,
+    resource: str,
+    actions: Sequence[str],
+    project_id: str | None,
+    newest: int,
+    limit: int,
+) -> list[asyncpg.Record]:
+    """id, entity_id and entity of the service's own among so many of the newest events, newest first."""
+    rows: list[asyncpg.Record] = await connection.fetch(
+        sql("event/written lately by"), newest, resource, list(actions), project_id, service.bot, service.id, limit
+    )
+    return rows
 
 
 def from_row(row: asyncpg.Record) -> RecordedEvent:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 
+from backbone.model import causation
+from backbone.model.causation import Causation, Link
 from tests.support.gateway import API, Api, codebase_zip, gateway
 
 
@@ -261,3 +265,34 @@ async def test_a_body_that_is_no_document_is_refused_and_changes_nothing(api: Ap
         assert (response.status_code, body[:20]) == (400, body[:20])
         assert response.json()["message"]
     assert await api.get("/projects") == []
+
+
+@pytest.mark.parametrize("how", ["actor", "chain"])
+async def test_a_trigger_on_what_its_own_service_wrote_lately_is_made_with_a_warning(api: Api, how: str) -> None:
+    service = await api.service()
+    first = await api.trigger(service["id"], filter={"kind": "photo"})
+    assert "warnings" not in first
+    led = causation.signed(Causation((Link("e0", first["id"], "x0"),)), await api.parts.signing_key.get())
+    by = {"actor": service["botUserName"]} if how == "actor" else {"causation": msgspec.to_builtins(led)}
+    for number, written in enumerate((by, {"actor": "ann@example.com"})):
+        event = {"id": f"e{number}", "resource": "Item", "action": "Created", "project": "demo", **written}
+        answer = await api.publish(json.dumps({**event, "entity": {"id": "i", "kind": "gray"}}).encode())
+        assert answer.status_code == 202, answer.text
+    for filter, count in (({"kind": "gray"}, 1), ({"kind": "photo"}, 0), ({}, 1)):
+        made = await api.trigger(service["id"], filter=filter)
+        warnings = made.get("warnings", [])
+        assert len(warnings) == count
+        assert all("wrote 1 of the latest events" in one and "'e0'" in one for one in warnings)
+    changed = await api.patch(f"/triggers/{first['id']}", {"spec": {"filter": {"kind": "gray"}}})
+    assert len(changed["warnings"]) == 1
+    assert "warnings" not in await api.get(f"/triggers/{first['id']}")
+
+
+async def test_loop_protection_is_kept_and_checked(api: Api) -> None:
+    service = await api.service()
+    made = await api.trigger(service["id"])
+    assert made["spec"]["loopProtection"] == "avoid-loop"
+    changed = await api.patch(f"/triggers/{made['id']}", {"loopProtection": "allow-all"})
+    assert changed["spec"]["loopProtection"] == "allow-all"
+    refused = await api.patch(f"/triggers/{made['id']}", {"spec": {"loopProtection": "none"}}, expected=400)
+    assert refused["path"] == "spec.loopProtection"

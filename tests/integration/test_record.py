@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 
 import asyncpg
-from msgspec.structs import replace
 import pytest
+from msgspec.structs import replace
 
 from backbone.drivers.event_log.postgres import PostgresEventLog
 from backbone.kit.loops import Health

@@ -162,7 +162,13 @@ class Engine:
         return httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False, timeout=PATIENCE)
 
     async def project(
-        self, name: str, code: str, triggers: Sequence[Mapping[str, Any]] = ({},), **service: Any
+        self,
+        name: str,
+        code: str,
+        triggers: Sequence[Mapping[str, Any]] = ({},),
+        *,
+        functions: Sequence[str] = ("run",),
+        **service: Any,
     ) -> Project:
         """A project of its own with one service, whose agents are there, and its triggers: see `Project.trigger`."""
         content = io.BytesIO()
@@ -177,7 +183,7 @@ class Engine:
                 "name": name,
                 "project": name,
                 "codebase": {"type": "item", "itemId": codebase},
-                "modules": [{"name": "main", "className": None, "functions": [{"name": "run"}]}],
+                "modules": [{"name": "main", "className": None, "functions": [{"name": each} for each in functions]}],
             },
         )
         made = await self.ask("POST", "/services", {"name": name, "packageId": package["id"], **service})

@@ -25,6 +25,9 @@ MOST_TRIGGERS = 10_000
 GROWN = 10
 """A rate that was found ordinary is looked at again when it is so many times as high."""
 
+MOST_AGAIN = 10
+"""Looks at the same executions, where those before told nothing."""
+
 _AT_LEAST = 0.05  # seconds: what arrives together has no rate
 
 
@@ -44,6 +47,7 @@ class _Seen:
     count: int = 0
     fresh: int = 0  #: since the generations were looked at
     looked: float = 0.0
+    again: int = 0  #: looks at the same ones
     entities: dict[str, int] = field(default_factory=dict)
     last: deque[NewExecution] = field(default_factory=lambda: deque(maxlen=KEPT))
 
@@ -78,6 +82,7 @@ class Sightings:
             seen.count += 1
             seen.fresh += 1
             if seen.fresh == limits.generations:
+                seen.again = 0
                 self.is_due = True
             if not new.once:
                 count = seen.entities[new.pair] = seen.entities.get(new.pair, 0) + 1
@@ -89,6 +94,13 @@ class Sightings:
     def pardon(self, usual: dict[Key, float]) -> None:
         """Rates a window that were found ordinary."""
         self._usual = usual
+
+    def look_again(self, trigger_id: str) -> None:
+        """Soon, a few times: too little was known of its runs."""
+        seen = self._seen.get(trigger_id)
+        if seen is not None and seen.again < MOST_AGAIN:
+            seen.fresh, seen.looked = self._limits.generations, 0
+            seen.again += 1
 
     def leave_alone(self, trigger_id: str) -> None:
         """Until the next window: the trigger does not want to be kept from loops."""

@@ -83,3 +83,26 @@ WHERE id = $1
   AND ($2::uuid IS NULL OR project_id = $2)
 ORDER BY day DESC
 LIMIT 2
+
+-- name: written lately by
+-- Of the newest $1 events those that a service wrote: by its bot, or with one of its triggers as the last of the chain.
+SELECT id, project_id, resource, action, entity_id, entity
+FROM (
+    SELECT id, project_id, resource, action, entity_id, entity, actor, causation
+    FROM event
+    WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1
+    ORDER BY xid DESC, seq DESC
+    LIMIT $1
+) AS newest
+WHERE resource = $2
+  AND action = ANY ($3::text[])
+  AND ($4::uuid IS NULL OR project_id = $4)
+  AND (
+      actor = $5
+      OR convert_from(causation, 'UTF8')::jsonb -> 'chain' -> -1 ->> 'trigger' IN (
+          SELECT id
+          FROM trigger
+          WHERE service_id = $6
+      )
+  )
+LIMIT $7

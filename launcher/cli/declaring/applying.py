@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,11 +35,16 @@ async def planned(engine: Engine, declared: Sequence[Declared], *, prune: bool =
 async def carry_out(engine: Engine, changes: Sequence[plan.Change]) -> None:
     for change in changes:
         if change.verb == "create":
-            await engine.post("/triggers", change.body)
+            _warn(change, await engine.post("/triggers", change.body))
         elif change.verb == "update" and change.id:
-            await engine.patch(f"/triggers/{segment(change.id)}", change.body)
+            _warn(change, await engine.patch(f"/triggers/{segment(change.id)}", change.body))
         elif change.verb == "delete" and change.id:
             await engine.delete(f"/triggers/{segment(change.id)}")
+
+
+def _warn(change: plan.Change, trigger: dict[str, Any]) -> None:
+    for warning in trigger.get("warnings") or ():
+        click.echo(f"warning: trigger {change.name!r}: {warning}", err=True)
 
 
 def say(changes: Sequence[plan.Change], *, dry_run: bool) -> None:
