@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from hashlib import blake2b
 
 import msgspec
 
@@ -81,7 +82,8 @@ def verify(causation: Causation, key: bytes, path: str = "causation") -> Causati
 
 
 def _signature(links: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, links, "sha256")[:16].hex().encode()
+    # BLAKE2b with a key is a MAC by itself, for half of what HMAC costs; every execution pays it.
+    return blake2b(links, key=key, digest_size=16).hexdigest().encode()
 
 
 def encode(causation: Causation) -> bytes:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from backbone.model import causation
 from backbone.model.causation import Causation
+from backbone.model.executions import decode_new, encode_new
+from backbone.model.loops import LoopKind, LoopProtection
 from backbone.model.matches import LiveTrigger
 from tests.support.matching import PROJECT, RECEIVED, chain, live_trigger, match, recorded
 from trigger_engine import guard
-from trigger_engine.guard import Limits
+from trigger_engine.guard import Circuits, Limits
+from trigger_engine.guard.circuits import Key
 
 LIMITS = Limits(max_depth=3)
 
@@ -81,3 +86,69 @@ def test_an_execution_belongs_to_the_day_on_which_its_event_was_received() -> No
         LIMITS,
     )
     assert [new.event_day.day for new in admitted] == [4, 5]
+
+
+OWN_BOT = "service@bot.trigger-engine"
+
+
+def test_what_the_services_own_bot_wrote_without_a_chain_is_stopped() -> None:
+    _, [stopped] = guard.judge([match(live_trigger(), recorded(actor=OWN_BOT))], LIMITS)
+    assert (stopped.kind, OWN_BOT in stopped.reason) == (LoopKind.ACTOR, True)
+    for actor in ("ann@example.com", "another@bot.trigger-engine"):
+        assert guard.judge([match(live_trigger(), recorded(actor=actor))], LIMITS)[1] == []
+    # With a chain, the chain tells: another trigger of the same service may go on from there.
+    assert guard.judge([match(live_trigger(), recorded(actor=OWN_BOT, causation=chain(["x"])))], LIMITS)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("protection", "came_by", "actor", "outcome"),
+    [
+        ("ignore", ["x"], None, "ignored"),
+        ("ignore", [], "another@bot.trigger-engine", "ignored"),
+        ("ignore", [], "ann@example.com", "admitted"),
+        ("allow-all", ["trigger"], OWN_BOT, "admitted"),
+        ("allow-all", [], OWN_BOT, "admitted"),
+        ("allow-all", ["a", "b", "c"], None, "stopped"),
+        ("avoid-loop", ["x"], None, "admitted"),
+    ],
+)
+def test_a_trigger_says_what_it_does_about_events_of_executions(
+    protection: str, came_by: list[str], actor: str | None, outcome: str
+) -> None:
+    trigger = live_trigger(loop_protection=LoopProtection(protection))
+    event = recorded(causation=chain(came_by) if came_by else None, actor=actor)
+    admitted, stopped = guard.judge([match(trigger, event)], LIMITS)
+    assert {"admitted": (1, 0), "stopped": (0, 1), "ignored": (0, 0)}[outcome] == (len(admitted), len(stopped))
+
+
+def test_an_open_circuit_holds_its_entity_or_its_whole_trigger_and_nobody_else() -> None:
+    matches = [
+        match(live_trigger(trigger, once=False), recorded(f"{trigger}{entity}", entity_id=entity))
+        for trigger in "tu"
+        for entity in "ab"
+    ]
+    for key, held in (
+        (Key("t", LoopKind.ENTITY, "a"), ["ta"]),
+        (Key("t", LoopKind.TRIGGER, ""), ["ta", "tb"]),
+    ):
+        _, stopped = guard.judge(matches, LIMITS, Circuits([key]))
+        assert [one.execution.event_id for one in stopped] == held
+        assert {one.kind for one in stopped} == {key.kind}
+
+
+def test_open_circuits_leave_chains_alone() -> None:
+    circuits = Circuits([Key("trigger", LoopKind.TRIGGER, "")])
+    assert guard.judge([match(live_trigger(), recorded(causation=chain(["x"])))], LIMITS, circuits)[1] == []
+
+
+def test_what_a_person_allowed_is_not_stopped_again() -> None:
+    led = match(live_trigger("a"), recorded(causation=chain(["x", "a", "b"])))
+    _, [stopped] = guard.judge([led], Limits(max_depth=10))
+    assert stopped.loop == "a>b"
+    allowed = Circuits([], [Key("a", LoopKind.CHAIN, "a>b")])
+    assert guard.judge([led], Limits(max_depth=10), allowed)[1] == []
+
+
+def test_what_is_stopped_survives_the_store() -> None:
+    _, [stopped] = guard.judge([match(live_trigger(input=b"{}"), recorded(causation=chain(["trigger"])))], LIMITS)
+    assert decode_new(encode_new(stopped.execution)) == stopped.execution

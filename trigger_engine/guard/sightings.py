@@ -45,6 +45,7 @@ class _Seen:
     window: int = 0
     first: int = 0  #: in this window, when; milliseconds
     count: int = 0
+    limit: float = 0.0  #: of `count`, when it is to be thought about
     fresh: int = 0  #: since the generations were looked at
     looked: float = 0.0
     again: int = 0  #: looks at the same ones
@@ -75,7 +76,7 @@ class Sightings:
             seen.last.append(new)
             at = milliseconds(new.id)
             if (window := at // self._window) != seen.window:
-                seen.window, seen.first, seen.count = window, at, 0
+                seen.window, seen.first, seen.count, seen.limit = window, at, 0, limits.trigger_matches
                 seen.entities.clear()
                 if window > self._current:
                     self._turn(window)
@@ -88,7 +89,7 @@ class Sightings:
                 count = seen.entities[new.pair] = seen.entities.get(new.pair, 0) + 1
                 if count > limits.entity_matches:
                     self._suspect_entity(new, seen, count)
-            if seen.count > limits.trigger_matches:
+            if seen.count > seen.limit:
                 self._suspect_trigger(new, seen)
 
     def pardon(self, usual: dict[Key, float]) -> None:
@@ -125,13 +126,15 @@ class Sightings:
 
     def _suspect_entity(self, new: NewExecution, seen: _Seen, count: int) -> None:
         key = Key(new.trigger_id, LoopKind.ENTITY, new.pair)
-        if count > GROWN * self._usual.get(key, 0):
+        if key not in self.suspects and count > GROWN * self._usual.get(key, 0):
             reason = _OFTEN.format(count=count, entity=new.entity_id, seconds=self._window / 1000)
             self._suspect(key, new, _rate(count, seen, new), reason)
 
     def _suspect_trigger(self, new: NewExecution, seen: _Seen) -> None:
         key = Key(new.trigger_id, LoopKind.TRIGGER, "")
-        if seen.count > GROWN * self._usual.get(key, 0):
+        seen.limit = GROWN * self._usual.get(key, 0)
+        if seen.count > seen.limit:
+            seen.limit = 2 * seen.count  # it is asked again if it was left alone
             reason = _MANY.format(count=seen.count, seconds=self._window / 1000)
             self._suspect(key, new, _rate(seen.count, seen, new), reason)
 

@@ -1,0 +1,71 @@
+"""What is found out by holding a suspect: nothing is taken for a loop unless its own executions bring its events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trigger_engine.guard.lineage import Run
+from trigger_engine.guard.watching import ECHO, Evidence, State, next_state
+
+ENDED = [Run(0, 90.0, 100.0)]
+
+
+def found(
+    state: State,
+    *,
+    now: float,
+    arrivals: Sequence[float] = (),
+    witnesses: Sequence[Run] = ENDED,
+    rate: float = 10.0,
+    since: float = 95.0,
+    waiting: bool | None = None,
+) -> State:
+    held = bool(arrivals) if waiting is None else waiting
+    return next_state(
+        state,
+        Evidence(since=since, now=now, rate=rate, witnesses=witnesses, arrivals=arrivals, waiting=held),
+    )
+
+
+def test_nothing_is_known_while_an_execution_runs_or_what_it_wrote_may_arrive() -> None:
+    for state in (State.WATCHED, State.PROBED):
+        assert found(state, now=500, witnesses=[*ENDED, Run(0, 99.0)], arrivals=[101, 102, 103]) is state
+        assert found(state, now=500, witnesses=[*ENDED, Run(0)], arrivals=[101, 102, 103]) is state
+        assert found(state, now=100 + ECHO, arrivals=[100.5]) is state
+
+
+def test_who_goes_on_without_executions_is_ordinary() -> None:
+    arrivals = [101.1, 101.2, 101.3, 101.4]
+    assert found(State.WATCHED, now=101.5, arrivals=arrivals) is State.CLOSED
+
+
+def test_a_few_others_do_not_hide_a_loop() -> None:
+    assert found(State.WATCHED, now=101.5, arrivals=[100.2, 101.2]) is State.WATCHED
+    assert found(State.WATCHED, now=102.0, arrivals=[100.2, 101.2, 101.9], rate=100.0) is State.PROBED
+
+
+def test_who_falls_silent_is_tried_with_a_few() -> None:
+    assert found(State.WATCHED, now=101.7, arrivals=[99.0]) is State.WATCHED
+    assert found(State.WATCHED, now=101.9, arrivals=[99.0]) is State.PROBED
+
+
+def test_a_slow_one_is_waited_for_longer_but_not_for_ever() -> None:
+    assert found(State.WATCHED, now=140, arrivals=[99.0], rate=0.1) is State.WATCHED
+    assert found(State.WATCHED, now=161.5, arrivals=[99.0], rate=0.1) is State.PROBED
+
+
+def test_where_nothing_is_held_nothing_is_kept_back() -> None:
+    assert found(State.WATCHED, now=102, arrivals=[], waiting=False) is State.CLOSED
+
+
+def test_those_that_bring_new_ones_are_a_loop_and_the_others_are_not() -> None:
+    probes = [Run(0, 96.0, 100.0) for _ in range(8)]
+    before = [90.0] * 500
+    for children, state in ((0, State.CLOSED), (3, State.CLOSED), (4, State.OPEN), (16, State.OPEN)):
+        arrivals = before + [99.0] * children
+        assert found(State.PROBED, now=102, arrivals=arrivals, witnesses=probes) is state
+    assert found(State.PROBED, now=102, arrivals=[99.0], witnesses=probes[:1]) is State.OPEN
+
+
+def test_an_open_one_is_tried_again() -> None:
+    assert found(State.OPEN, now=102) is State.PROBED
