@@ -28,7 +28,7 @@ from backbone.store.wakeups import LOOK_ANYWAY, PENDING, Wakeups
 from trigger_engine.guard import lineage, watching
 from trigger_engine.guard.circuits import MOST_ENTITIES, Circuits, Key
 from trigger_engine.guard.lineage import Run
-from trigger_engine.guard.sightings import Suspect, milliseconds
+from trigger_engine.guard.sightings import Suspect, milliseconds, rate
 from trigger_engine.guard.watching import Evidence, State
 from trigger_engine.pipeline import Pipeline
 
@@ -147,11 +147,12 @@ class Patrol:
                 witnesses = latest
                 await store.remember_witnesses(connection, key, witnesses)
         arrivals = await store.arrivals(connection, key, MOST_ARRIVALS)
+        runs = await store.runs(connection, witnesses)
         return Evidence(
             since=one.since,
             now=one.now,
             rate=one.rate,
-            witnesses=[Run(0, *run) for run in (await store.runs(connection, witnesses)).values()],
+            witnesses=[Run(milliseconds(id) / 1000, *run) for id, run in runs.items()],
             arrivals=arrivals,
             waiting=bool(arrivals),
         )
@@ -203,9 +204,9 @@ def _suspect(trigger_id: str, last: Sequence[NewExecution]) -> Suspect:
     commonest = max(set(pairs), key=pairs.count)
     alone = pairs.count(commonest) >= lineage.EXPLAINED * len(pairs)
     key = Key(trigger_id, LoopKind.ENTITY, commonest) if alone else Key(trigger_id, LoopKind.TRIGGER, "")
-    seconds = max((milliseconds(last[-1].id) - milliseconds(last[0].id)) / 1000, 0.05)
+    pace = rate(len(last), milliseconds(last[0].id), milliseconds(last[-1].id))
     reason = f"{len(last)} events without a chain came from within runs of the same trigger, one after the other"
-    return Suspect(key, last[-1].project_id, len(last) / seconds, reason, tuple(last))
+    return Suspect(key, last[-1].project_id, pace, reason, tuple(last))
 
 
 def _runs(last: Sequence[NewExecution], runs: dict[UUID, tuple[float | None, float | None]]) -> list[Run]:

@@ -50,7 +50,7 @@ def test_a_trigger_that_matches_too_often_is_suspect_with_its_rate() -> None:
     assert suspects(news(range(20)), sightings=sightings) == []
     assert suspects(news(range(20, 30)), sightings=sightings) == [TRIGGER]
     suspect = sightings.suspects[TRIGGER]
-    assert 300 < suspect.rate < 500  # twenty in 50 ms, which is as short as it is counted
+    assert suspect.rate == 21  # in a second, as short as it is counted
     assert [new.event_id for new in suspect.witnesses][-1] == "e20"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from trigger_engine.guard.lineage import Run
 from trigger_engine.guard.watching import ECHO, Evidence, State, next_state
 
-ENDED = [Run(0, 90.0, 100.0)]
+ENDED = [Run(99.0, 99.0, 100.0)]
 
 
 def found(
@@ -29,8 +29,8 @@ def found(
 
 def test_nothing_is_known_while_an_execution_runs_or_what_it_wrote_may_arrive() -> None:
     for state in (State.WATCHED, State.PROBED):
-        assert found(state, now=500, witnesses=[*ENDED, Run(0, 99.0)], arrivals=[101, 102, 103]) is state
-        assert found(state, now=500, witnesses=[*ENDED, Run(0)], arrivals=[101, 102, 103]) is state
+        assert found(state, now=500, witnesses=[*ENDED, Run(99.0, 99.0)], arrivals=[101, 102, 103]) is state
+        assert found(state, now=500, witnesses=[*ENDED, Run(99.0)], arrivals=[101, 102, 103]) is state
         assert found(state, now=100 + ECHO, arrivals=[100.5]) is state
 
 
@@ -41,12 +41,18 @@ def test_who_goes_on_without_executions_is_ordinary() -> None:
 
 def test_a_few_others_do_not_hide_a_loop() -> None:
     assert found(State.WATCHED, now=101.5, arrivals=[100.2, 101.2]) is State.WATCHED
-    assert found(State.WATCHED, now=102.0, arrivals=[100.2, 101.2, 101.9], rate=100.0) is State.PROBED
+    assert found(State.WATCHED, now=105, arrivals=[100.2, 101.2, 101.9], rate=100.0) is State.PROBED
 
 
 def test_who_falls_silent_is_tried_with_a_few() -> None:
-    assert found(State.WATCHED, now=101.7, arrivals=[99.0]) is State.WATCHED
-    assert found(State.WATCHED, now=101.9, arrivals=[99.0]) is State.PROBED
+    assert found(State.WATCHED, now=102.9, arrivals=[99.0]) is State.WATCHED
+    assert found(State.WATCHED, now=103.1, arrivals=[99.0]) is State.PROBED
+
+
+def test_who_comes_in_heaps_is_waited_for_as_long_as_between_them() -> None:
+    heaps = [90.0] * 100 + [95.0] * 100 + [100.0] * 100
+    assert found(State.WATCHED, now=115, arrivals=heaps, rate=100.0) is State.WATCHED
+    assert found(State.WATCHED, now=117, arrivals=heaps, rate=100.0) is State.PROBED
 
 
 def test_a_slow_one_is_waited_for_longer_but_not_for_ever() -> None:
@@ -55,7 +61,7 @@ def test_a_slow_one_is_waited_for_longer_but_not_for_ever() -> None:
 
 
 def test_where_nothing_is_held_nothing_is_kept_back() -> None:
-    assert found(State.WATCHED, now=102, arrivals=[], waiting=False) is State.CLOSED
+    assert found(State.WATCHED, now=104, arrivals=[], waiting=False) is State.CLOSED
 
 
 def test_those_that_bring_new_ones_are_a_loop_and_the_others_are_not() -> None:

@@ -28,7 +28,7 @@ GROWN = 10
 MOST_AGAIN = 10
 """Looks at the same executions, where those before told nothing."""
 
-_AT_LEAST = 0.05  # seconds: what arrives together has no rate
+_AT_LEAST = 1.0  # seconds: what arrives together has no rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Sightings:
         key = Key(new.trigger_id, LoopKind.ENTITY, new.pair)
         if key not in self.suspects and count > GROWN * self._usual.get(key, 0):
             reason = _OFTEN.format(count=count, entity=new.entity_id, seconds=self._window / 1000)
-            self._suspect(key, new, _rate(count, seen, new), reason)
+            self._suspect(key, new, rate(count, seen.first, milliseconds(new.id)), reason)
 
     def _suspect_trigger(self, new: NewExecution, seen: _Seen) -> None:
         key = Key(new.trigger_id, LoopKind.TRIGGER, "")
@@ -136,7 +136,7 @@ class Sightings:
         if seen.count > seen.limit:
             seen.limit = 2 * seen.count  # it is asked again if it was left alone
             reason = _MANY.format(count=seen.count, seconds=self._window / 1000)
-            self._suspect(key, new, _rate(seen.count, seen, new), reason)
+            self._suspect(key, new, rate(seen.count, seen.first, milliseconds(new.id)), reason)
 
     def _suspect(self, key: Key, new: NewExecution, rate: float, reason: str) -> None:
         if key not in self.suspects and key.trigger_id not in self._left_alone:
@@ -155,8 +155,9 @@ def milliseconds(execution_id: UUID) -> int:
     return execution_id.int >> 80
 
 
-def _rate(count: int, seen: _Seen, new: NewExecution) -> float:
-    return count / max((milliseconds(new.id) - seen.first) / 1000, _AT_LEAST)
+def rate(count: int, first: int, last: int) -> float:
+    """A second, of so many between two moments in milliseconds."""
+    return count / max((last - first) / 1000, _AT_LEAST)
 
 
 _OFTEN = "{entity!r} matched {count} times within {seconds:g} s, and no event brought a chain"

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from trigger_engine.guard.lineage import Run
 
@@ -26,8 +27,14 @@ ECHO = 1.0
 LONGEST_LOOK = 60.0
 """Seconds without any of its executions after which nothing more is expected, also of a slow suspect."""
 
+SHORTEST_LOOK = 2.0
+"""Seconds in which also those that come in heaps show that they come without its executions."""
+
 _EXPECTED = 8
 """Matches that would have arrived meanwhile at the suspect's own rate."""
+
+_GAPS = 3
+"""As long as so many of the longest gaps between two of its matches."""
 
 _SHARE = 0.25
 """Of that rate: so much arrives without its executions where it does not feed itself."""
@@ -67,9 +74,16 @@ def _watched(evidence: Evidence, quiet_from: float) -> State:
     of_others = sum(moment > quiet_from for moment in evidence.arrivals)
     if of_others >= max(2, _SHARE * evidence.rate * quiet):
         return State.CLOSED
-    if quiet < min(_EXPECTED / evidence.rate, LONGEST_LOOK):
+    if quiet < _look(evidence):
         return State.WATCHED
     return State.PROBED if evidence.waiting else State.CLOSED
+
+
+def _look(evidence: Evidence) -> float:
+    """How long nothing has to arrive until nothing is expected any more."""
+    moments = sorted([*(run.received for run in evidence.witnesses), *evidence.arrivals])
+    gap = max((after - before for before, after in pairwise(moments)), default=0.0)
+    return min(max(SHORTEST_LOOK, _EXPECTED / evidence.rate, _GAPS * gap), LONGEST_LOOK)
 
 
 def _probed(evidence: Evidence) -> State:
