@@ -85,7 +85,7 @@ RETURNING id
 -- name: make service
 INSERT INTO service (id, project_id, name, package_id, package_revision, module_name, runtime, init_params,
                      execution_timeout, drain_time, max_attempts, on_reset, active, creator)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (project_id, name) DO NOTHING
 RETURNING id
 
