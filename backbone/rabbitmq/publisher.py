@@ -8,24 +8,27 @@ A confirmation one by one costs aio-pika some 200 us of CPU, this 25. It rests o
 from __future__ import annotations
 
 import asyncio
+import struct
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import aiormq
 from aiormq.abc import ChannelFrame
-from pamqp import commands
-from pamqp.body import ContentBody
+from pamqp import commands, encode
 from pamqp.common import FieldValue
 from pamqp.frame import marshal
-from pamqp.header import ContentHeader
 
 from backbone.model.errors import Unavailable
 from backbone.rabbitmq.connection import ANSWERS_WITHIN, Link, closed, unavailable
 
-CONTENT_TYPE = "application/msgpack"
-PERSISTENT = 2
-TRANSIENT = 1
+_FRAME = struct.Struct(">BHI")  # kind, channel, size
+_HEADER, _BODY = 2, 3
+_CONTENT = struct.Struct(">HHQH")  # class, weight, size of the body, which properties there are
+_BASIC = 60
+_TIME = struct.Struct(">Q")
+_CONTENT_TYPE = b"\x13application/msgpack"
+_PERSISTENT, _TRANSIENT = b"\x02", b"\x01"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +74,11 @@ class Publisher:
     async def _confirmed(
         self, channel: aiormq.Channel, messages: Sequence[Message]
     ) -> list[commands.Basic.Ack | BaseException]:
+        frames = written(channel, messages, mandatory=True)
         waiting = [_expect(channel, message) for message in messages]
         try:
             async with asyncio.timeout(ANSWERS_WITHIN):
-                await channel.write_queue.put(written(channel, messages, mandatory=True))
+                await channel.write_queue.put(frames)
                 return await asyncio.gather(*waiting, return_exceptions=True)
         except BaseException as error:
             self._give_up(waiting, silent=isinstance(error, TimeoutError))
@@ -105,7 +109,7 @@ def _expect(channel: aiormq.Channel, message: Message) -> asyncio.Future[command
 def written(channel: aiormq.Channel, messages: Iterable[Message], *, mandatory: bool = False) -> ChannelFrame:
     """All of them as they go over the wire, in one piece."""
     number, largest = channel.number, channel.max_content_size
-    now = datetime.now(UTC)
+    now = int(time.time())
     targets: dict[tuple[str, str], bytes] = {}
     pieces: list[bytes] = []
     for message in messages:
@@ -113,24 +117,48 @@ def written(channel: aiormq.Channel, messages: Iterable[Message], *, mandatory: 
         if target not in targets:
             publish = commands.Basic.Publish(exchange=target[0], routing_key=target[1], mandatory=mandatory)
             targets[target] = marshal(publish, number)
-        pieces.append(targets[target])
-        pieces.append(marshal(ContentHeader(body_size=len(message.body), properties=_properties(message, now)), number))
-        parts = (message.body[begin : begin + largest] for begin in range(0, len(message.body), largest))
-        pieces.extend(marshal(ContentBody(part), number) for part in parts)
+        pieces += (targets[target], _frame(_HEADER, number, _content(message, now)))
+        for begin in range(0, len(message.body), largest):
+            pieces.append(_frame(_BODY, number, message.body[begin : begin + largest]))
     return ChannelFrame(payload=b"".join(pieces), should_close=False)
 
 
-def _properties(message: Message, now: datetime) -> commands.Basic.Properties:
-    return commands.Basic.Properties(
-        content_type=CONTENT_TYPE,
-        delivery_mode=PERSISTENT if message.persistent else TRANSIENT,
-        message_id=message.message_id,
-        message_type=message.type,
-        timestamp=now,
-        correlation_id=message.correlation_id,
-        reply_to=message.reply_to,
-        headers=dict(message.headers) or None,
+def _frame(kind: int, channel: int, payload: bytes) -> bytes:
+    return b"%b%b\xce" % (_FRAME.pack(kind, channel, len(payload)), payload)
+
+
+def _content(message: Message, now: int) -> bytes:
+    """The size and the properties: those that there are, in the order of the wire. pamqp takes twice as long."""
+    there = 1 << 15 | 1 << 12 | 1 << 7 | 1 << 6 | 1 << 5
+    headers = correlation_id = reply_to = b""
+    if message.headers:
+        there |= 1 << 13
+        headers = encode.field_table(dict(message.headers))
+    if message.correlation_id is not None:
+        there |= 1 << 10
+        correlation_id = _text(message.correlation_id)
+    if message.reply_to is not None:
+        there |= 1 << 9
+        reply_to = _text(message.reply_to)
+    return b"".join(
+        (
+            _CONTENT.pack(_BASIC, 0, len(message.body), there),
+            _CONTENT_TYPE,
+            headers,
+            _PERSISTENT if message.persistent else _TRANSIENT,
+            correlation_id,
+            reply_to,
+            _text(message.message_id),
+            _TIME.pack(now),
+            _text(message.type),
+        )
     )
+
+
+def _text(text: str) -> bytes:
+    """Raises ValueError for more than 255 bytes."""
+    written = text.encode()
+    return bytes((len(written),)) + written
 
 
 def _refusal(message: Message, error: BaseException) -> str:

@@ -7,7 +7,7 @@ import logging
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -80,6 +80,32 @@ async def test_a_batch_is_there_when_it_is_confirmed(link: Link) -> None:
         [*(a_message(number) for number in range(500)), a_message(500, body=large), a_message(501, body=b"")]
     )
     assert await waiting(link, DEAD) == 502
+
+
+async def test_other_clients_read_what_a_message_says_of_itself(link: Link) -> None:
+    await Topology(link).shared()
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    sent = Message(
+        routing_key=DEAD,
+        message_id="execution/1",
+        type="work-item",
+        body="größer".encode(),
+        correlation_id="an événement",
+        reply_to="somebody",
+        headers={"traceparent": trace},
+    )
+    before = datetime.now(UTC).replace(microsecond=0)
+    await Publisher(link).publish([sent, a_message(2)])
+    async with link.topology() as channel:
+        queue = await channel.get_queue(DEAD)
+        found, plain = await queue.get(no_ack=True), await queue.get(no_ack=True)
+    assert (found.body, found.message_id, found.type) == (sent.body, "execution/1", "work-item")
+    assert (found.correlation_id, found.reply_to) == ("an événement", "somebody")
+    assert found.headers["traceparent"] == trace
+    assert (found.content_type, found.delivery_mode) == ("application/msgpack", aio_pika.DeliveryMode.PERSISTENT)
+    assert found.timestamp is not None
+    assert before <= found.timestamp <= datetime.now(UTC)
+    assert (plain.correlation_id, plain.reply_to, "traceparent" in plain.headers) == (None, None, False)
 
 
 async def test_one_that_no_queue_takes_is_told_and_those_around_it_arrive(link: Link) -> None:
