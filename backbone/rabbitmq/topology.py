@@ -6,6 +6,8 @@ exchange agents   direct; all that agents may write to
 service.<id>      a quorum queue for each service, written to by its own name
 exchange dead     what could not be read, or was given out too often
   dead              quorum queue, looked into by people
+
+An agent's user needs these rights and no others: configure `^$`, write `^agents$`, read `^service[.]<id>$`.
 """
 
 from __future__ import annotations

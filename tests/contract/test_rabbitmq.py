@@ -27,6 +27,7 @@ from backbone.rabbitmq.connection import Address, Link
 from backbone.rabbitmq.publisher import Message, Publisher
 from backbone.rabbitmq.topology import Topology, service_queue
 from tests.support.drivers import SERVICE, queued_items
+from tests.support.proxy import Proxy
 from tests.support.rabbitmq import Broker, RabbitMQServer
 from tests.support.rabbitmq_drivers import RabbitMQ, RabbitProcess
 from tests.support.servers import free_port
@@ -404,6 +405,31 @@ async def test_an_agent_needs_no_more_than_to_read_its_queue_and_to_write_to_the
     finally:
         async with rabbitmq_server.management() as management:
             await management.delete(f"/users/{name}")
+
+
+@pytest.mark.parametrize("cut", ["reset", "half_close"])
+async def test_a_network_that_cuts_connections_is_told_and_got_over(
+    rabbitmq_server: Broker, on_rabbitmq: RabbitMQ, process: RabbitProcess, database: str, cut: str
+) -> None:
+    first, second = await queued_items(database, 1), await queued_items(database, 1)
+    vhost = on_rabbitmq.url.rsplit("/", 1)[1]
+    async with Proxy(rabbitmq_server.host, rabbitmq_server.port) as network:
+        behind = RabbitMQ(rabbitmq_server.url(vhost, port=network.port), database)
+        async with behind.process("behind", answering=False) as agent:
+            await agent.work_queue.put(first)
+            assert await agent.work_queue.take(SERVICE, uuid4(), 1) == first
+            taking = asyncio.create_task(agent.work_queue.take(SERVICE, uuid4(), 1))
+            getattr(network, cut)()
+            with pytest.raises(Unavailable):
+                await agent.work_queue.put(second)
+            with pytest.raises(Unavailable):
+                await taking
+            await agent.work_queue.put(second)
+            taken = []
+            async with asyncio.timeout(20):
+                while not taken:
+                    taken = await agent.work_queue.take(SERVICE, uuid4(), 1)
+            assert taken == second
 
 
 async def test_few_lines_are_written_while_the_server_is_away(database: str, caplog: pytest.LogCaptureFixture) -> None:
