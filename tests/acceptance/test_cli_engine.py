@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from backbone.model import causation
+from backbone.model.causation import Causation, Link
 from backbone.store import migrations
-from tests.support.typist import MAIN, Engine, Typist
+from tests.support.engine import Engine
+from tests.support.typist import MAIN, Typist
 
 
 @pytest.fixture
@@ -316,18 +321,31 @@ def test_an_execution_that_runs_is_not_run_again(typist: Typist) -> None:
     assert done.returncode == 4
 
 
-def test_a_loop_that_was_stopped_is_listed_with_its_chain(typist: Typist) -> None:
+def test_a_loop_that_was_stopped_is_shown_with_its_chain_and_let_go_on(typist: Typist, engine: Engine) -> None:
     typist.deployed()
     typist.told("triggers", "apply", typist.written("t.json", typist.trigger()))
     (trigger,) = typist.answered("triggers", "list", "--project", typist.project)
-    link = {"event": "e-0", "trigger": trigger["id"], "execution": "x-0"}
-    events = [typist.event(causation={"chain": [link]}), typist.event()]
+    key = asyncio.run(engine.value("SELECT key FROM signing_key"))
+    led = causation.signed(Causation((Link("e-0", trigger["id"], "x-0"),)), key)
+    events = [typist.event(causation=msgspec.to_builtins(led)), typist.event()]
     typist.told("publish", "-", "--project", typist.project, input=as_lines(events))
     typist.until_idle()
     assert len(typist.executions()) == 1
     (incident,) = typist.answered("incidents", "list", "--project", typist.project)
     assert (incident["eventId"], incident["triggerName"]) == (events[0]["id"], "grayscale")
     assert "grayscale > grayscale" in typist.told("incidents", "list", "--project", typist.project)
+    shown = typist.told("incidents", "show", str(incident["id"]))
+    for said in ("event e-0", "matched trigger grayscale", "began execution x-0", f"event {events[0]['id']}"):
+        assert said in shown
+    assert "is released; 1 matches go on" in typist.told("incidents", "release", str(incident["id"]))
+    asyncio.run(engine.until("SELECT EXISTS (SELECT FROM execution WHERE event_id = $1)", events[0]["id"]))
+    # The next one is stopped again, until somebody says that it is no loop.
+    another = typist.event(causation=msgspec.to_builtins(led))
+    typist.told("publish", "-", "--project", typist.project, input=as_lines([another]))
+    asyncio.run(engine.until("SELECT count(*) = 2 FROM incident WHERE trigger_id = $1", trigger["id"]))
+    again = typist.answered("incidents", "list", "--project", typist.project)[0]
+    assert "is allowed; 1 matches go on" in typist.told("incidents", "allow", str(again["id"]))
+    assert typist.typed("incidents", "release", "999999999").returncode == 3
 
 
 def test_check_tells_that_database_and_gateway_of_the_folder_are_well(typist: Typist) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -19,7 +20,8 @@ from launcher.cli.watching import items, looking
 from launcher.cli.watching.items import Place
 from launcher.cli.watching.snapshot import Action, Change
 from tests.support.command_line import running
-from tests.support.typist import Engine, Typist
+from tests.support.engine import Engine
+from tests.support.typist import Typist
 
 
 @pytest.fixture
@@ -126,8 +128,9 @@ def test_a_file_put_in_the_place_of_another_is_an_update(watching: subprocess.Po
     assert wait_for(watching.stdout, "").split()[:2] == ["Updated", "/a.jpg"]
 
 
-def test_what_a_function_wrote_carries_the_chain_that_led_to_it(typist: Typist, photos: Path) -> None:
-    chain = Causation(chain=(Link(event="e", trigger="t", execution="x"),))
+def test_what_a_function_wrote_carries_the_chain_that_led_to_it(typist: Typist, photos: Path, engine: Engine) -> None:
+    key = asyncio.run(engine.value("SELECT key FROM signing_key"))
+    chain = causation.signed(Causation(chain=(Link(event="e", trigger="t", execution="x"),)), key)
     written = photos / "gray.jpg"
     written.write_bytes(b"grey")
     child.attach_causation(str(written), str(photos), causation.to_header(chain).encode())
