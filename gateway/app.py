@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
@@ -18,12 +18,13 @@ from gateway import agent_tokens, answers, carried, contract, event_requests, ev
 from gateway.answers import Answer, Refused
 from gateway.intake import ClientLeft, Intake
 from gateway.operations import Call, Operation
-from gateway.parts import Parts
+from gateway.parts import CREATOR, Parts
 
 _OPEN = frozenset({"/healthz", "/readyz"})
 """Needs no token: who asks is the machinery that keeps us running."""
 
 _MOST_PARAMETERS = 100
+_LONGEST_NAME = 255
 
 
 class App:
@@ -95,6 +96,7 @@ class _Resource:
             content_type=intake.header(scope, b"content-type").decode("latin-1"),
             body=await self._intake.read(scope, receive, operation.largest),
             carried=await carried.of(self._parts.signing_key, scope),
+            actor=_actor(scope),
         )
         answer = await operation.handler(call)
         return answer if isinstance(answer, Answer) else answers.document(answer, operation.status)
@@ -119,6 +121,12 @@ async def _refused(refusal: Refused) -> Answer:
 
 async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
     await _send(_refused(Refused(404, f"there is nothing at {scope['path'][:200]}")), send, repeatable=True)
+
+
+def _actor(scope: Scope) -> str:
+    """Percent-encoded, as a header holds ASCII alone. Taken at the word: the token says who may, not who does."""
+    name = unquote(intake.header(scope, b"x-actor").decode("latin-1")).strip()
+    return "".join(filter(str.isprintable, name))[:_LONGEST_NAME] or CREATOR
 
 
 def _query(scope: Scope) -> dict[str, str]:

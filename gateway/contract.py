@@ -20,6 +20,7 @@ from gateway import (
     projects,
     query,
     services,
+    trigger_history,
     triggers,
 )
 from gateway.answers import Answer
@@ -43,6 +44,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *agents.OPERATIONS,
     *triggers.OPERATIONS,
     *cron.OPERATIONS,
+    *trigger_history.OPERATIONS,
     *executions.OPERATIONS,
     *query.OPERATIONS,
     *dead_letters.OPERATIONS,

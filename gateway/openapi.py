@@ -26,6 +26,12 @@ _MEANINGS = {
     503: "Nothing was done; come again after `Retry-After` seconds",
 }
 _OPEN = ("/healthz", "/readyz")
+_ACTOR = {
+    "name": "X-Actor",
+    "in": "header",
+    "description": "Who does this, percent-encoded; it is written down with what is done. Left out: `api`",
+    "schema": {"type": "string"},
+}
 
 
 def document(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -81,6 +87,8 @@ def _described(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     parameters = [
         {"name": one, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}} for one in in_path
     ] + [_parameter(one) for one in operation.parameters]
+    if operation.signed:
+        parameters.append(_ACTOR)
     if parameters:
         described["parameters"] = parameters
     if operation.method in ("POST", "PATCH") and (operation.takes or operation.media_types != ("application/json",)):

@@ -7,19 +7,21 @@ not. A handler gets a `Call` and gives back the document to answer with, or a wh
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from backbone.model import json_text, written_form
 from backbone.model.causation import Causation
 from backbone.model.errors import Invalid, NotFound
-from backbone.store import finding
+from backbone.store import finding, trigger_versions
 from gateway import intake
-from gateway.parts import Parts
+from gateway.parts import CREATOR, Parts
 
 PREFIX = "/api/v1"
 
@@ -35,6 +37,14 @@ class Call:
     content_type: str
     body: bytes
     carried: Causation | None = None  #: the chain that the request's headers carry
+    actor: str = CREATOR  #: who asks, as they say themselves
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction, and what it changes is told to be the caller's."""
+        async with self.parts.database.pool.acquire() as connection, connection.transaction():
+            await trigger_versions.act_as(connection, self.actor)
+            yield connection
 
     def definition_id(self, kind: str) -> str:
         """The path's id; what cannot be one is the id of nothing. So for the two below."""
@@ -104,6 +114,7 @@ class Operation:
     largest: int = intake.DOCUMENT  #: body in bytes
     refusals: tuple[int, ...] = ()  #: statuses beside those that every operation may answer
     also: Mapping[int, Any] | None = None  #: answers of other shapes, by status
+    signed: bool = False  #: the caller's name is written down with what is done
 
     @property
     def reads(self) -> bool:

@@ -64,7 +64,7 @@ async def show(call: Call) -> Any:
 async def change(call: Call) -> Any:
     """The given keys over the stored ones; `runtime` and `initParams` are replaced whole."""
     service_id, given = call.definition_id("service"), call.document()
-    async with call.parts.database.pool.acquire() as connection, connection.transaction():
+    async with call.changing() as connection:
         stored = await definitions.service_to_change(connection, service_id)
         document = nouns.parse_service({**msgspec.to_builtins(shapes.service(stored)), **given})
         for field, new, old in (
@@ -92,7 +92,8 @@ async def resume(call: Call) -> Any:
 
 async def delete(call: Call) -> Any:
     service_id = call.definition_id("service")
-    await definitions.delete_service(call.parts.database.pool, service_id)
+    async with call.changing() as connection:
+        await definitions.delete_service(connection, service_id)
     call.parts.services_changed()
     return shapes.Identified(id=service_id)
 
@@ -112,8 +113,8 @@ async def status(call: Call) -> Any:
 
 
 async def _set_active(call: Call, active: bool) -> Any:
-    pool = call.parts.database.pool
-    changed = await definitions.set_service_active(pool, call.definition_id("service"), active)
+    async with call.changing() as connection:
+        changed = await definitions.set_service_active(connection, call.definition_id("service"), active)
     call.parts.services_changed()
     return shapes.service(changed)
 
@@ -174,19 +175,19 @@ OPERATIONS = (
     ),
     Operation(
         method="PATCH", path=_ONE, summary="Change the given keys", handler=change,
-        takes=dict[str, Any], answers=shapes.ServiceShape, refusals=(404,),
+        takes=dict[str, Any], answers=shapes.ServiceShape, refusals=(404,), signed=True,
     ),
     Operation(
         method="DELETE", path=_ONE, summary="Delete a service and its triggers", handler=delete,
-        answers=shapes.Identified, refusals=(404,),
+        answers=shapes.Identified, refusals=(404,), signed=True,
     ),
     Operation(
         method="POST", path=f"{_ONE}/stop", summary="Run no more of its executions", handler=stop,
-        answers=shapes.ServiceShape, refusals=(404,),
+        answers=shapes.ServiceShape, refusals=(404,), signed=True,
     ),
     Operation(
         method="POST", path=f"{_ONE}/resume", summary="Run its executions again", handler=resume,
-        answers=shapes.ServiceShape, refusals=(404,),
+        answers=shapes.ServiceShape, refusals=(404,), signed=True,
     ),
     Operation(
         method="GET", path=f"{_ONE}/status", summary="What waits for it, and who runs it", handler=status,

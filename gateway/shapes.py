@@ -237,6 +237,29 @@ class MissedFires(Shape):
     items: list[MissedFiresShape]
 
 
+class DifferenceShape(Shape):
+    field: str
+    before: Any
+    after: Any
+
+
+class TriggerChangeShape(Shape):
+    """What led to a version. `trigger` is that version whole, as triggers are shown."""
+
+    version: int
+    at: datetime
+    until: datetime | None  #: null: it is the one of now
+    actor: str
+    change: str
+    differences: list[DifferenceShape]
+    trigger: dict[str, Any]
+
+
+class TriggerHistory(Shape):
+    items: list[TriggerChangeShape]
+    has_next_page: bool
+
+
 class NewExecution(Shape):
     function_name: str | None = None
     input: dict[str, Any] | None = None

@@ -53,7 +53,7 @@ async def make(call: Call) -> Any:
         creator=CREATOR,
         schedule=draft.schedule,
     )
-    async with pool.acquire() as connection, connection.transaction():
+    async with call.changing() as connection:
         made = await definitions.make_trigger(connection, trigger)
         if made.schedule is not None:
             await cron.set_schedule(connection, made.id, made.schedule, now)
@@ -69,7 +69,7 @@ async def show(call: Call) -> Any:
 
 async def change(call: Call) -> Any:
     trigger_id, given = call.definition_id("trigger"), call.document()
-    async with call.parts.database.pool.acquire() as connection, connection.transaction():
+    async with call.changing() as connection:
         stored = await definitions.trigger_to_change(connection, trigger_id)
         draft = triggers.parse(merged(stored, given), call.parts.settings.catalog)
         service = await _service_of(call, connection, draft)
@@ -112,7 +112,8 @@ async def _with_warnings(pool: asyncpg.Pool, trigger: Trigger, service: Service)
 
 async def delete(call: Call) -> Any:
     trigger_id = call.definition_id("trigger")
-    await definitions.delete_trigger(call.parts.database.pool, trigger_id)
+    async with call.changing() as connection:
+        await definitions.delete_trigger(connection, trigger_id)
     call.parts.triggers_changed()
     return shapes.Identified(id=trigger_id)
 
@@ -206,17 +207,17 @@ _ANSWERS = (shapes.TriggerShape, shapes.CronTriggerShape)
 OPERATIONS = (
     Operation(
         method="POST", path=f"{PREFIX}/triggers", summary="Make a trigger", handler=make,
-        takes=(TriggerDocument, FlatTriggerDocument, CronTriggerDocument), answers=_ANSWERS,
+        takes=(TriggerDocument, FlatTriggerDocument, CronTriggerDocument), answers=_ANSWERS, signed=True,
     ),
     Operation(
         method="GET", path=_ONE, summary="A trigger", handler=show, answers=_ANSWERS, refusals=(404,),
     ),
     Operation(
         method="PATCH", path=_ONE, summary="Change the given keys", handler=change,
-        takes=dict[str, Any], answers=_ANSWERS, refusals=(404,),
+        takes=dict[str, Any], answers=_ANSWERS, refusals=(404,), signed=True,
     ),
     Operation(
         method="DELETE", path=_ONE, summary="Delete a trigger", handler=delete,
-        answers=shapes.Identified, refusals=(404,),
+        answers=shapes.Identified, refusals=(404,), signed=True,
     ),
 )  # fmt: skip

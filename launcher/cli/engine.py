@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import getpass
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -84,7 +86,10 @@ class Engine:
                 method,
                 API + path,
                 content=body,
-                headers={"content-type": content_type} if body is not None else {},
+                headers={
+                    "x-actor": quote(whoever(), safe=""),
+                    **({"content-type": content_type} if body is not None else {}),
+                },
                 params={name: value for name, value in (query or {}).items() if value is not None},
             )
         except httpx.TransportError as error:
@@ -166,6 +171,15 @@ class Engine:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+@functools.cache
+def whoever() -> str:
+    """Who types, for what is written down with a change."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return f"uid {os.getuid()}"
 
 
 def segment(key: str | int) -> str:

@@ -11,6 +11,7 @@ import click
 from backbone.model.errors import NotFound, NotInState
 from launcher.cli import completing, exits, tables
 from launcher.cli.asking import PATH, asks_the_engine, json_option, project_option
+from launcher.cli.commands.trigger_history import history
 from launcher.cli.tables import Column, field
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ def command() -> None:
       trigger-engine triggers apply triggers.json --dry-run
       trigger-engine triggers pause grayscale
     """
+
+
+command.add_command(history)
 
 
 @command.command("list")
