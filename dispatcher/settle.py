@@ -21,9 +21,9 @@ import msgspec
 from backbone.kit import metrics
 from backbone.model.executions import Settlement, StatusLine
 from backbone.model.messages import RERUN, Finished, Logged, Progressed, Report, Started
-from backbone.model.states import ENDED, ExecutionStatus
+from backbone.model.states import ENDED, UNSUCCESSFUL, ExecutionStatus
 from backbone.ports import Reports
-from backbone.store import executions
+from backbone.store import claims, executions
 from backbone.store.database import Database
 from backbone.store.queries import sql
 from backbone.store.wakeups import PENDING, Wakeups
@@ -167,10 +167,14 @@ def _percent(report: Progressed) -> int | None:
 
 async def write(connection: asyncpg.Connection, outcome: Outcome) -> list[tuple[UUID, str]]:
     """One transaction; returns (execution, new status) of those that moved."""
-    if not outcome.progress and not outcome.logs:
-        return await executions.settle(connection, list(outcome.settlements.values()))
+    settlements = list(outcome.settlements.values())
+    in_vain = any(one.status in UNSUCCESSFUL for one in settlements)
+    if not outcome.progress and not outcome.logs and not in_vain:
+        return await executions.settle(connection, settlements)
     async with connection.transaction():
-        moved = await executions.settle(connection, list(outcome.settlements.values()))
+        moved = await executions.settle(connection, settlements)
+        if in_vain:
+            await claims.free_unsuccessful(connection, [id for id, status in moved if status in UNSUCCESSFUL])
         changed = {(execution_id, outcome.settlements[execution_id].attempt) for execution_id, _ in moved}
         lines = [line for line in outcome.progress if (line.execution_id, line.attempt) in changed]
         await executions.append_status(connection, lines)

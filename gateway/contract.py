@@ -9,6 +9,7 @@ import orjson
 
 from gateway import (
     agents,
+    claims,
     cron,
     dead_letters,
     events,
@@ -45,6 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *triggers.OPERATIONS,
     *cron.OPERATIONS,
     *trigger_history.OPERATIONS,
+    *claims.OPERATIONS,
     *executions.OPERATIONS,
     *query.OPERATIONS,
     *dead_letters.OPERATIONS,

@@ -6,13 +6,16 @@ Names and spellings are the platform's. A field typed `Any` may carry JSON text 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from backbone.model.causation import Link
 from backbone.model.definitions import Module, Package, Project, Runtime, Service
 from backbone.model.loops import LoopKind, LoopProtection
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""As somebody writes it: with its offset."""
 
 
 class Shape(msgspec.Struct, kw_only=True, rename="camel"):
@@ -164,6 +167,7 @@ class TriggerSpecShape(Shape):
     actions: list[str]
     filter: Any
     execution_mode: str
+    once_means: str
     input: dict[str, Any]
     loop_protection: LoopProtection
     operation: OperationShape
@@ -257,6 +261,83 @@ class TriggerChangeShape(Shape):
 
 class TriggerHistory(Shape):
     items: list[TriggerChangeShape]
+    has_next_page: bool
+
+
+class ClaimShape(Shape):
+    """Held by the execution; `triggerName` is null when nothing of the trigger is known any more."""
+
+    trigger_id: str
+    trigger_name: str | None
+    project_id: str | None  #: of the entity, where the trigger is of every project
+    entity_id: str
+    execution_id: str
+    event_id: str
+    claimed_at: datetime
+
+
+class Claims(Shape):
+    """`next` goes into `after` for the page that follows; null on the last one."""
+
+    items: list[ClaimShape]
+    next: str | None
+
+
+class FreedClaimShape(Shape):
+    reset: int
+    at: datetime
+    actor: str
+    reason: str
+    execution_id: str
+    event_id: str
+    claimed_at: datetime
+
+
+class ClaimHistory(Shape):
+    """Who holds the claims now, one for each project that has such an entity, and which were freed by resets."""
+
+    held: list[ClaimShape]
+    resets: list[FreedClaimShape]
+
+
+class ClaimSelection(Shape):
+    """At least one of trigger, entity and project. `filter` is DQL over the entity as the claiming event had it."""
+
+    trigger: str | None = None
+    entity: str | None = None
+    project: str | None = None
+    since: Moment | None = None
+    before: Moment | None = None
+    filter: Any = None
+
+
+class ClaimReset(ClaimSelection, kw_only=True):
+    """Some thousand claims are looked at a call. `next` of the answer goes into `after`, `id` into `reset`."""
+
+    reason: str
+    dry_run: bool = False
+    after: str | None = None
+    reset: int | None = None
+
+
+class ClaimsFreed(Shape):
+    id: int | None  #: of the reset; null for a dry run
+    freed: int  #: in this call
+    unknown: int  #: whose event retention has removed, so that the filter could not be asked; they stay
+    next: str | None
+
+
+class ClaimResetShape(Shape):
+    id: int
+    at: datetime
+    actor: str
+    reason: str
+    asked: Any
+    claims: int
+
+
+class ClaimResets(Shape):
+    items: list[ClaimResetShape]
     has_next_page: bool
 
 

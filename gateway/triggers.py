@@ -18,7 +18,7 @@ from gateway import loop_warnings, shapes
 from gateway.operations import PREFIX, Call, Operation
 from gateway.parts import CREATOR
 
-_FLAT = ("resource", "actions", "filter", "executionMode", "input", "loopProtection")
+_FLAT = ("resource", "actions", "filter", "executionMode", "onceMeans", "input", "loopProtection")
 
 
 SCAN = (
@@ -44,6 +44,7 @@ async def make(call: Call) -> Any:
         actions=draft.actions,
         filter=draft.filter,
         mode=draft.mode,
+        once_means=draft.once_means,
         input=draft.input,
         active=draft.active,
         loop_protection=draft.loop_protection,
@@ -88,6 +89,7 @@ async def change(call: Call) -> Any:
                 actions=draft.actions,
                 filter=draft.filter,
                 mode=draft.mode,
+                once_means=draft.once_means,
                 input=draft.input,
                 active=draft.active,
                 schedule=draft.schedule,

@@ -26,6 +26,7 @@ _LISTENING: Final = {
     "actions": _("What has to happen to it: one action, or several of which any will do.", ["Created"]),
     "filter": _("DQL: which entities are meant. Left out, null or {}: all of them.", {"dir": "/train"}),
     "executionMode": _("Once: the first time for each entity. Always: every time; not every action allows it."),
+    "onceMeans": _("attempted: a failure uses Once up, too. succeeded: an execution that fails frees its claim."),
     "input": _("Constant arguments of the function, beside the entity.", {"size": 256}),
     "loopProtection": _(
         "avoid-loop: events that executions caused match as long as they close no loop. ignore: they do not match. "

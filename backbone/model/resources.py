@@ -19,6 +19,13 @@ class ExecutionMode(StrEnum):
     ALWAYS = "Always"
 
 
+class OnceMeans(StrEnum):
+    """What uses up the one time of Once: an execution, however it ends, or one that came to success."""
+
+    ATTEMPTED = "attempted"
+    SUCCEEDED = "succeeded"
+
+
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")  # no dot: the type of a CloudEvent is split there
 _ONCE = frozenset({ExecutionMode.ONCE})
 _BOTH = frozenset(ExecutionMode)

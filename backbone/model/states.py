@@ -42,6 +42,8 @@ ENDED = frozenset(
     }
 )
 
+UNSUCCESSFUL = ENDED - {ExecutionStatus.SUCCESS}
+
 TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
     ExecutionStatus.CREATED: ENDED | {ExecutionStatus.QUEUED, ExecutionStatus.IN_PROGRESS},
     ExecutionStatus.QUEUED: ENDED | {ExecutionStatus.IN_PROGRESS, ExecutionStatus.CREATED},

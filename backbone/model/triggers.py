@@ -19,7 +19,7 @@ from backbone.model import dql, schedules, written_form
 from backbone.model.dql import access
 from backbone.model.errors import InvalidFilter, InvalidTrigger
 from backbone.model.loops import LoopProtection
-from backbone.model.resources import Catalog, ExecutionMode
+from backbone.model.resources import Catalog, ExecutionMode, OnceMeans
 from backbone.model.schedules import Schedule, WrittenSchedule
 
 MAX_NAME_LENGTH = 255
@@ -42,6 +42,7 @@ class TriggerDraft:
     actions: tuple[str, ...]
     filter: Any  #: the DQL document as written; `{}` matches everything
     mode: ExecutionMode
+    once_means: OnceMeans = OnceMeans.ATTEMPTED
     input: Mapping[str, Any] = field(default_factory=dict)  #: constant arguments beside the entity
     active: bool = True
     loop_protection: LoopProtection = LoopProtection.AVOID_LOOP
@@ -66,6 +67,7 @@ class Trigger:
     actions: tuple[str, ...]
     filter: Any
     mode: ExecutionMode
+    once_means: OnceMeans = OnceMeans.ATTEMPTED
     input: Mapping[str, Any]
     active: bool
     version: int
@@ -98,6 +100,7 @@ class Spec(msgspec.Struct, frozen=True, rename="camel"):
     actions: list[str] | str
     filter: Any = None
     execution_mode: ExecutionMode = ExecutionMode.ONCE
+    once_means: OnceMeans = OnceMeans.ATTEMPTED
     input: dict[str, Any] | list[Any] | None = None
     loop_protection: LoopProtection = LoopProtection.AVOID_LOOP
     operation: Operation = msgspec.field(default_factory=Operation)
@@ -150,6 +153,7 @@ class FlatTriggerDocument(msgspec.Struct, frozen=True, rename="camel"):
     filter: Any = None
     execution_mode: ExecutionMode = ExecutionMode.ONCE
     loop_protection: LoopProtection = LoopProtection.AVOID_LOOP
+    once_means: OnceMeans = OnceMeans.ATTEMPTED
     function: str | None = None
     service: str | None = None
     input: dict[str, Any] | list[Any] | None = None
@@ -247,6 +251,8 @@ def _draft(
     resource, actions = _listen(spec, catalog, prefix)
     _check_filter(spec.filter, f"{prefix}filter")
     _check_name_and_input(written, spec, prefix)
+    if spec.once_means is not OnceMeans.ATTEMPTED and spec.execution_mode is not ExecutionMode.ONCE:
+        raise InvalidTrigger(f"{prefix}onceMeans", f"{spec.once_means.value!r} is said of Once; Always has no claims")
     return TriggerDraft(
         id=written.id,
         name=written.name,
@@ -258,6 +264,7 @@ def _draft(
         actions=actions,
         filter={} if spec.filter is None else spec.filter,
         mode=spec.execution_mode,
+        once_means=spec.once_means,
         input=spec.input if isinstance(spec.input, dict) else {},
         active=written.active,
         loop_protection=spec.loop_protection,
@@ -334,5 +341,6 @@ def _when(trigger: Trigger) -> dict[str, Any]:
         "actions": list(trigger.actions),
         "filter": trigger.filter,
         "executionMode": trigger.mode.value,
+        "onceMeans": trigger.once_means.value,
         "loopProtection": trigger.loop_protection.value,
     }

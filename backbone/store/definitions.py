@@ -16,7 +16,7 @@ from backbone.model import ids, schedules
 from backbone.model.definitions import Module, Package, Project, Runtime, Service
 from backbone.model.errors import AlreadyExists, NotFound, NotInState
 from backbone.model.loops import LoopProtection
-from backbone.model.resources import ExecutionMode
+from backbone.model.resources import ExecutionMode, OnceMeans
 from backbone.model.triggers import Trigger
 from backbone.store.queries import sql
 
@@ -267,6 +267,7 @@ def _written(trigger_: Trigger) -> tuple[Any, ...]:
         trigger_.scans,
         None if trigger_.schedule is None else schedules.stored(trigger_.schedule),
         trigger_.loop_protection.value,
+        trigger_.once_means.value,
     )
 
 
@@ -324,6 +325,7 @@ def trigger_from_row(row: asyncpg.Record) -> Trigger:
         actions=tuple(row["actions"]),
         filter=msgspec.json.decode(row["filter"]),
         mode=ExecutionMode(row["mode"]),
+        once_means=OnceMeans(row["once_means"]),
         input=msgspec.json.decode(row["input"]),
         active=row["active"],
         version=row["version"],

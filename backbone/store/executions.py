@@ -12,6 +12,7 @@ from backbone.model import causation
 from backbone.model.causation import Causation, Link
 from backbone.model.executions import NewExecution, Settlement, StatusLine
 from backbone.model.messages import Logged, WorkItem
+from backbone.store import claims
 from backbone.store.columns import Kinds, optional_text, sparse, text
 from backbone.store.queries import sql
 
@@ -48,7 +49,11 @@ async def record(
         queue_too,
         notify,
     )
-    return [(row["id"], row["service_id"]) for row in rows]
+    if any(row["service_id"] is None for row in rows):
+        freed = {row["id"] for row in rows if row["service_id"] is None}
+        held = [(new.trigger_id, new.claim_prefix + new.entity_id, new.id) for new in batch if new.id in freed]
+        await claims.free(connection, held)  # what was freed stays free
+    return [(row["id"], row["service_id"]) for row in rows if row["service_id"] is not None]
 
 
 async def settle(connection: asyncpg.Connection, settlements: Sequence[Settlement]) -> list[tuple[UUID, str]]:

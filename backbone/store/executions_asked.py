@@ -12,7 +12,7 @@ from backbone.model.definitions import Service
 from backbone.model.errors import NotFound, NotInState
 from backbone.model.executions import StatusLine
 from backbone.model.states import ENDED, ExecutionStatus
-from backbone.store import executions
+from backbone.store import claims, executions
 from backbone.store.queries import sql
 
 
@@ -43,6 +43,7 @@ async def rerun(pool: asyncpg.Pool, execution_id: UUID) -> None:
         if not has_service:
             raise NotInState(f"the service of execution {execution_id}", "deleted", "there is nothing to run it")
         await connection.execute(sql("execution/rerun"), execution_id, max_attempts)
+        await claims.take_back(connection, execution_id)
 
 
 async def terminate(pool: asyncpg.Pool, execution_id: UUID, reason: str) -> None:
@@ -52,7 +53,8 @@ async def terminate(pool: asyncpg.Pool, execution_id: UUID, reason: str) -> None
         if status in ENDED:
             raise NotInState(f"execution {execution_id}", status.value, "it has ended already")
         await connection.execute(sql("execution/ask to terminate"), execution_id)
-        await connection.execute(sql("execution/cancel waiting"), execution_id, reason)
+        if await connection.fetchval(sql("execution/cancel waiting"), execution_id, reason):
+            await claims.free_unsuccessful(connection, [execution_id])
 
 
 async def note_progress(

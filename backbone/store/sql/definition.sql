@@ -171,8 +171,8 @@ FROM deleted
 
 -- name: make trigger
 INSERT INTO trigger (id, project_id, service_id, name, function_name, resource, actions, filter, mode, input, active,
-                     scans, schedule, loop_protection, creator)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                     scans, schedule, loop_protection, once_means, creator)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 
 -- name: change trigger
 UPDATE trigger
@@ -188,6 +188,7 @@ SET service_id = $2,
     scans = $11,
     schedule = $12,
     loop_protection = $13,
+    once_means = $14,
     version = version + 1,
     updated_at = now()
 WHERE id = $1

@@ -71,7 +71,7 @@ SELECT id,
                WHEN schedule IS NULL
                THEN jsonb_build_object(
                    'resource', resource, 'actions', actions, 'filter', filter::jsonb, 'executionMode', mode,
-                   'loopProtection', loop_protection
+                   'onceMeans', once_means, 'loopProtection', loop_protection
                )
                ELSE schedule::jsonb
            END || jsonb_build_object(

@@ -2,19 +2,21 @@
 -- One batch of matches: claim, execution and place in the queue, or none of them. A match that came before changes
 -- nothing. What many matches share stands once in $6 to $15; each match names it by number.
 WITH match AS (
-    SELECT id, event_id, entity_id, came_by,
+    SELECT id, event_id, entity_id, came_by, place,
            ($6::uuid[])[kind] AS project_id, ($7::text[])[kind] AS service_id, ($8::text[])[kind] AS trigger_id,
            ($9::text[])[kind] AS function_name, ($10::smallint[])[kind] AS max_attempts,
            ($11::date[])[kind] AS event_day, ($12::text[])[kind] AS resource, ($13::text[])[kind] AS action,
            ($14::text[])[kind] AS claim_prefix, ($15::bytea[])[kind] AS input
-    FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bytea[])
-         AS m (id, kind, event_id, entity_id, came_by)
+    FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bytea[]) WITH ORDINALITY
+         AS m (id, kind, event_id, entity_id, came_by, place)
 ),
 claimed AS (
     INSERT INTO claim (trigger_id, entity_id, execution_id, event_id)
     SELECT trigger_id, claim_prefix || entity_id, id, event_id
     FROM match
     WHERE claim_prefix IS NOT NULL
+    -- All writers in one order: nobody waits for a claim of somebody who waits for one of his.
+    ORDER BY trigger_id, claim_prefix || entity_id, place
     ON CONFLICT (trigger_id, entity_id) DO NOTHING
     RETURNING execution_id
 ),
@@ -46,6 +48,11 @@ SELECT id, service_id
 FROM recorded
 -- In this very transaction, as its commit does not wait for the disk: those who wait for the queue hear of it.
 CROSS JOIN (SELECT count(pg_notify(channel, '')) FROM unnest($17::text[]) AS channel) AS told
+UNION ALL
+-- The execution was there, and its claim was not: it was freed, and the event came again.
+SELECT execution_id, NULL
+FROM claimed
+WHERE execution_id NOT IN (SELECT id FROM recorded)
 
 -- name: settle
 -- Each row says the state it expects: the attempt it reports on, not ended. What was settled before changes nothing.

@@ -228,14 +228,22 @@ async def explain(
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option("--prune", is_flag=True, help="Delete the other triggers of the projects that the files name.")
 @click.option("--yes", is_flag=True, help="Do not ask before --prune deletes.")
+@click.option("--reset-claims", is_flag=True, help="Free the claims of the triggers that change: Once begins anew.")
 @asks_the_engine
 async def apply(
-    engine: Engine, paths: tuple[Path, ...], project: str | None, dry_run: bool, prune: bool, yes: bool
+    engine: Engine,
+    paths: tuple[Path, ...],
+    project: str | None,
+    dry_run: bool,
+    prune: bool,
+    yes: bool,
+    reset_claims: bool,
 ) -> None:
     """Make the triggers what the files say. Repeatable: the same name and project is the same trigger.
 
     A file holds one trigger, an array, or {"triggers": [...]}; a folder is its *.json files. Projects and services are
     named. Nothing is done when anything is wrong. A trigger whose file does not say `active` stays paused or active.
+    A trigger that changes keeps its claims, so that Once stays once: --reset-claims frees them.
 
     \b
     Examples:
@@ -253,7 +261,7 @@ async def apply(
     doomed = sum(change.verb == "delete" for change in changes)
     if doomed and not yes:
         _ask_before_deleting(doomed)
-    await applying.carry_out(engine, changes)
+    await applying.carry_out(engine, changes, reset_claims=reset_claims)
 
 
 @command.command()

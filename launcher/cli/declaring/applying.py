@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.cli import tables
+from launcher.cli import freeing, tables
 from launcher.cli.declaring import plan
 from launcher.cli.declaring.files import Declared
 from launcher.cli.engine import segment
@@ -32,12 +32,15 @@ async def planned(engine: Engine, declared: Sequence[Declared], *, prune: bool =
     return plan.changes(declared, await present(engine, {one.project for one in declared}), prune=prune)
 
 
-async def carry_out(engine: Engine, changes: Sequence[plan.Change]) -> None:
+async def carry_out(engine: Engine, changes: Sequence[plan.Change], *, reset_claims: bool = False) -> None:
     for change in changes:
         if change.verb == "create":
             _warn(change, await engine.post("/triggers", change.body))
         elif change.verb == "update" and change.id:
             _warn(change, await engine.patch(f"/triggers/{segment(change.id)}", change.body))
+            if reset_claims:
+                freed, _ = await freeing.free(engine, {"trigger": change.id, "reason": _why(change)})
+                click.echo(f"{freed:,} claims of trigger {change.name!r} were freed")
         elif change.verb == "delete" and change.id:
             await engine.delete(f"/triggers/{segment(change.id)}")
 
@@ -45,6 +48,10 @@ async def carry_out(engine: Engine, changes: Sequence[plan.Change]) -> None:
 def _warn(change: plan.Change, trigger: dict[str, Any]) -> None:
     for warning in trigger.get("warnings") or ():
         click.echo(f"warning: trigger {change.name!r}: {warning}", err=True)
+
+
+def _why(change: plan.Change) -> str:
+    return f"triggers apply --reset-claims: changed {', '.join(one.field for one in change.differences)}"
 
 
 def say(changes: Sequence[plan.Change], *, dry_run: bool) -> None:

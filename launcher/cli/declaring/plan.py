@@ -11,6 +11,7 @@ from typing import Any, Literal
 from backbone.model import schedules, triggers
 from backbone.model.errors import InvalidTrigger, NotFound
 from backbone.model.loops import LoopProtection
+from backbone.model.resources import OnceMeans
 from launcher.cli.declaring.files import Declared
 
 _WHEN = (
@@ -136,6 +137,7 @@ def _when(draft: triggers.TriggerDraft) -> Document:
         "actions": list(draft.actions),
         "filter": draft.filter,
         "executionMode": draft.mode.value,
+        "onceMeans": draft.once_means.value,
         "loopProtection": draft.loop_protection.value,
     }
 
@@ -153,6 +155,7 @@ def _compared(trigger: Document, services: Mapping[str, str]) -> list[tuple[str,
     return [
         ("active", trigger["active"]),
         *((f"spec.{name}", when[name]) for name in when),
+        ("spec.onceMeans", spec.get("onceMeans", OnceMeans.ATTEMPTED)),
         ("spec.input", spec.get("input") or {}),
         ("spec.loopProtection", spec.get("loopProtection", LoopProtection.AVOID_LOOP)),
         ("spec.operation.service", services.get(operation["serviceId"], operation["serviceId"])),
@@ -202,6 +205,7 @@ def _as_written(trigger: Document, projects: Mapping[str, str], services: Mappin
         "active": trigger["active"],
         "spec": {
             **{name: spec[name] for name in _WHEN if spec.get(name) is not None},
+            **_once_means(spec),
             **({"input": spec["input"]} if spec.get("input") else {}),
             **_protection(spec),
             "operation": {
@@ -210,3 +214,8 @@ def _as_written(trigger: Document, projects: Mapping[str, str], services: Mappin
             },
         },
     }
+
+
+def _once_means(spec: Document) -> Document:
+    means = spec.get("onceMeans", OnceMeans.ATTEMPTED)
+    return {} if means == OnceMeans.ATTEMPTED else {"onceMeans": means}
