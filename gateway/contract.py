@@ -14,6 +14,7 @@ from gateway import (
     dead_letters,
     events,
     executions,
+    explanations,
     health,
     incidents,
     openapi,
@@ -22,6 +23,7 @@ from gateway import (
     query,
     services,
     trigger_history,
+    trigger_reasons,
     triggers,
 )
 from gateway.answers import Answer
@@ -38,6 +40,7 @@ def _written() -> bytes:
 
 
 OPERATIONS: tuple[Operation, ...] = (
+    *explanations.OPERATIONS,  # its path is longer, and an event's id may hold slashes
     *events.OPERATIONS,
     *projects.OPERATIONS,
     *packages.OPERATIONS,
@@ -46,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *triggers.OPERATIONS,
     *cron.OPERATIONS,
     *trigger_history.OPERATIONS,
+    *trigger_reasons.OPERATIONS,
     *claims.OPERATIONS,
     *executions.OPERATIONS,
     *query.OPERATIONS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from backbone.ports import EventLog, WorkQueue
 from backbone.store import definitions
@@ -11,6 +11,7 @@ from backbone.store.project_ids import ProjectIds
 from backbone.store.signing import SigningKey
 from backbone.store.wakeups import Wakeups
 from gateway.event_writer import EventWriter
+from gateway.known_versions import KnownVersions
 from gateway.settings import GatewaySettings
 
 CREATOR = "api"
@@ -28,6 +29,7 @@ class Parts:
     projects: ProjectIds
     writer: EventWriter
     signing_key: SigningKey
+    known_versions: KnownVersions = field(default_factory=KnownVersions)
 
     @classmethod
     def of(

@@ -500,6 +500,92 @@ class Incidents(Shape):
     items: list[IncidentShape]
 
 
+class ConditionShape(Shape):
+    """What the filter asks for, and what the entity had there: a value, or the list of those in a list."""
+
+    path: str
+    operator: str
+    operand: Any
+    seen: Any
+    missing: bool
+
+
+class ExecutionOfVerdict(Shape):
+    id: str
+    status: str
+
+
+class ClaimOfVerdict(Shape):
+    event_id: str
+    execution_id: str
+    claimed_at: datetime
+
+
+class VerdictShape(Shape, omit_defaults=True):
+    """`missing`: how many conditions kept it from firing; 0 for what matched. `nearChange`: the trigger was changed
+    within two seconds of the event, so the engine may have held the version beside this one."""
+
+    trigger_id: str
+    trigger_name: str | None
+    version: int
+    outcome: str
+    sentence: str
+    missing: int
+    near_change: bool = False
+    condition: ConditionShape | None = None
+    execution: ExecutionOfVerdict | None = None
+    claim: ClaimOfVerdict | None = None
+    chain: list[ChainLink] | None = None
+
+
+class VerdictGroup(Shape):
+    """Triggers that did not fire for the same reason: their first condition that fails, without what it asks for."""
+
+    outcome: str
+    condition: str | None
+    triggers: int
+
+
+class EventOfExplanation(Shape):
+    id: str
+    project_id: str
+    resource: str
+    action: str
+    entity_id: str
+    received: datetime
+
+
+class Explanation(Shape):
+    """Of each trigger that listens to the event. `triggers` has those that matched, then the nearest misses."""
+
+    event: EventOfExplanation
+    waiting: bool
+    unreadable: str | None
+    counts: dict[str, int]
+    triggers: list[VerdictShape]
+    groups: list[VerdictGroup]
+
+
+class VerdictOnEvent(VerdictShape, kw_only=True):
+    event_id: str
+    entity_id: str
+    project_id: str
+    received: datetime
+
+
+class Reasons(Shape):
+    """Of one trigger. `looked` events were looked at, the newest; `whole`: there were no more since then."""
+
+    trigger_id: str
+    since: datetime
+    looked: int
+    whole: bool
+    counts: dict[str, int]
+    fired: list[VerdictOnEvent]
+    refused: list[VerdictOnEvent]
+    nearly: list[VerdictOnEvent]
+
+
 class Alive(Shape):
     alive: bool
 

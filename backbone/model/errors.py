@@ -48,8 +48,8 @@ class InvalidDefinition(Invalid):
 
 
 class NotFound(TriggerEngineError):
-    def __init__(self, kind: str, key: str) -> None:
-        super().__init__(f"there is no {kind} {key!r}")
+    def __init__(self, kind: str, key: str, why: str = "") -> None:
+        super().__init__(f"there is no {kind} {key!r}{why and f': {why}'}")
         self.kind = kind
         self.key = key
 

@@ -29,6 +29,7 @@ class NewExecution(msgspec.Struct, frozen=True, kw_only=True):
     claim_prefix: str = ""  #: before the entity's id, where the trigger meets entities of several projects
     came_by: bytes | None  #: JSON of the chain that led to its event, None for an event that nothing led to
     input: bytes | None
+    trigger_version: int | None = None  #: of the trigger that matched
 
     @property
     def pair(self) -> str:

@@ -41,6 +41,12 @@ def partition_floor(moment: datetime) -> UUID:
     return UUID(int=_milliseconds(moment) << 80)
 
 
+def execution_ids_of(received: datetime) -> tuple[UUID, UUID]:
+    """From the first on and before the second are the ids of all executions of events received at that moment."""
+    floor = partition_floor(received)
+    return floor, UUID(int=floor.int + (1 << 80))
+
+
 def _milliseconds(moment: datetime) -> int:
     # Whole numbers all the way: a float of seconds is sometimes one ms short.
     return (moment - _EPOCH) // _MILLISECOND

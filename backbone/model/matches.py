@@ -10,6 +10,9 @@ from backbone.model.dql import Filter
 from backbone.model.events import RecordedEvent
 from backbone.model.loops import LoopProtection
 
+VERSIONS_OF_SERVICES = 1_000_000
+"""The version of a live trigger is the trigger's, times this, and its service's: it grows with a change of either."""
+
 
 # Compared by identity: an index holds each once, and looks for it among thousands.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

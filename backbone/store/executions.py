@@ -35,6 +35,7 @@ async def record(
             new.action,
             new.claim_prefix if new.once else None,
             new.input,
+            new.trigger_version,
         )
         for new in batch
     ]

@@ -14,6 +14,10 @@ from backbone.store.queries import sql
 AHEAD = timedelta(days=7)
 """How far ahead days are made. A machine whose upkeep slept less than this loses nothing."""
 
+HASHES_A_ROW = 200
+REMEMBERED = timedelta(days=90)
+"""How long it is known of a removed event that it was there: 8 bytes an event."""
+
 _BY_DAY = ("event",)
 _BY_EXECUTION = ("execution", "status_line", "log_chunk")
 _LOCK = 0x7472_6170
@@ -96,6 +100,7 @@ async def _drop(connection: asyncpg.Connection, day: date) -> bool:
         async with connection.transaction():
             # Whoever comes while we wait waits behind us: so not for long, and the next time again.
             await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_PATIENCE}'")
+            await _remember(connection, day)
             for table in (*_BY_DAY, *_BY_EXECUTION):
                 await connection.execute(f"DROP TABLE IF EXISTS {_name(table, day)}")
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
@@ -103,6 +108,24 @@ async def _drop(connection: asyncpg.Connection, day: date) -> bool:
         return False
     log.info("day pruned", extra={"day": day.isoformat()})
     return True
+
+
+async def _remember(connection: asyncpg.Connection, day: date) -> None:
+    """Which events the day had, so that an explanation can tell what was removed from what never came."""
+    await connection.execute(
+        f"""
+        INSERT INTO removed_events (day, first, hashes)
+        SELECT $1, min(hash), string_agg(int8send(hash), '' ORDER BY hash)
+        FROM (
+            SELECT hash, (row_number() OVER (ORDER BY hash) - 1) / $2 AS part
+            FROM (SELECT hashtextextended(id, 0) AS hash FROM {_name("event", day)}) AS event
+        ) AS numbered
+        GROUP BY part
+        """,
+        day,
+        HASHES_A_ROW,
+    )
+    await connection.execute("DELETE FROM removed_events WHERE day < $1", day - REMEMBERED)
 
 
 def _name(table: str, day: date) -> str:

@@ -27,6 +27,7 @@ SUMMARIES = {
     "triggers": "List, show, explain, apply, pause, resume, delete, lint and export triggers; their history.",
     "executions": "List, show, watch, run, rerun and terminate executions, and read their logs.",
     "match": "Try triggers on events, and say which match and why.",
+    "explain": "Why an event made triggers fire, or did not.",
     "claims": "List, show and reset what Once remembers.",
     "dead-letters": "List, show, replay and drop what could not be taken.",
     "incidents": "List the loops that were stopped, and let go on what they are not.",

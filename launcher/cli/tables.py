@@ -23,6 +23,7 @@ COLOURS = {
     "success": "green",
     "ready": "green",
     "active": "green",
+    "fired": "green",
     "in-progress": "yellow",
     "paused": "yellow",
     "failed": "red",

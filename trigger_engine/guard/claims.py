@@ -11,7 +11,7 @@ from backbone.model import causation, ids
 from backbone.model.causation import Causation
 from backbone.model.events import RecordedEvent
 from backbone.model.executions import NewExecution
-from backbone.model.matches import LiveTrigger
+from backbone.model.matches import VERSIONS_OF_SERVICES, LiveTrigger
 
 
 def execution_of(trigger: LiveTrigger, recorded: RecordedEvent, chain: Causation) -> NewExecution:
@@ -34,4 +34,5 @@ def execution_of(trigger: LiveTrigger, recorded: RecordedEvent, chain: Causation
         claim_prefix=prefix,
         came_by=causation.encode(chain.unsigned) if chain.depth else None,
         input=trigger.input,
+        trigger_version=trigger.version // VERSIONS_OF_SERVICES,
     )

@@ -121,4 +121,5 @@ JOIN trigger ON trigger.id = execution.trigger_id
 WHERE execution.id = $1
   AND trigger.mode = 'Once'
   AND trigger.once_means = 'succeeded'
+  AND execution.entity_id IS NOT NULL
 ON CONFLICT (trigger_id, entity_id) DO NOTHING

@@ -1,12 +1,13 @@
 -- name: record
 -- One batch of matches: claim, execution and place in the queue, or none of them. A match that came before changes
--- nothing. What many matches share stands once in $6 to $15; each match names it by number.
+-- nothing. What many matches share stands once in $6 to $16; each match names it by number.
 WITH match AS (
     SELECT id, event_id, entity_id, came_by, place,
            ($6::uuid[])[kind] AS project_id, ($7::text[])[kind] AS service_id, ($8::text[])[kind] AS trigger_id,
            ($9::text[])[kind] AS function_name, ($10::smallint[])[kind] AS max_attempts,
            ($11::date[])[kind] AS event_day, ($12::text[])[kind] AS resource, ($13::text[])[kind] AS action,
-           ($14::text[])[kind] AS claim_prefix, ($15::bytea[])[kind] AS input
+           ($14::text[])[kind] AS claim_prefix, ($15::bytea[])[kind] AS input,
+           ($16::integer[])[kind] AS trigger_version
     FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::bytea[]) WITH ORDINALITY
          AS m (id, kind, event_id, entity_id, came_by, place)
 ),
@@ -22,10 +23,10 @@ claimed AS (
 ),
 recorded AS (
     INSERT INTO execution (id, project_id, service_id, trigger_id, function_name, status, max_attempts, event_day,
-                           event_id, resource, action, entity_id, came_by, input, creator)
+                           event_id, resource, action, entity_id, came_by, input, trigger_version, creator)
     SELECT id, project_id, service_id, trigger_id, function_name,
-           CASE WHEN $16 THEN 'queued' ELSE 'created' END::execution_status,
-           max_attempts, event_day, event_id, resource, action, entity_id, came_by, input, 'piper'
+           CASE WHEN $17 THEN 'queued' ELSE 'created' END::execution_status,
+           max_attempts, event_day, event_id, resource, action, entity_id, came_by, input, trigger_version, 'piper'
     FROM match
     WHERE claim_prefix IS NULL
        OR id IN (SELECT execution_id FROM claimed)
@@ -36,18 +37,18 @@ queued AS (
     INSERT INTO queue (service_id, execution_id, attempt)
     SELECT service_id, id, attempt
     FROM recorded
-    WHERE $16
+    WHERE $17
 ),
 waiting AS (
     INSERT INTO pending (execution_id, attempt, service_id, due)
     SELECT id, attempt, service_id, now()
     FROM recorded
-    WHERE NOT $16
+    WHERE NOT $17
 )
 SELECT id, service_id
 FROM recorded
 -- In this very transaction, as its commit does not wait for the disk: those who wait for the queue hear of it.
-CROSS JOIN (SELECT count(pg_notify(channel, '')) FROM unnest($17::text[]) AS channel) AS told
+CROSS JOIN (SELECT count(pg_notify(channel, '')) FROM unnest($18::text[]) AS channel) AS told
 UNION ALL
 -- The execution was there, and its claim was not: it was freed, and the event came again.
 SELECT execution_id, NULL

@@ -1,4 +1,4 @@
-"""`trigger-engine triggers history`: what a trigger was, and who changed it."""
+"""`trigger-engine triggers history` and `triggers why`: what a trigger was, and what it did."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launcher.cli import completing, tables
+from launcher.cli import completing, tables, telling
 from launcher.cli.asking import asks_the_engine, json_option, project_option
+from launcher.cli.moments import AGE
 
 if TYPE_CHECKING:
     from launcher.cli.engine import Document, Engine
@@ -44,6 +45,35 @@ async def history(
     _say(answer["items"])
     if answer["hasNextPage"]:
         click.echo(f"there are more: --before {answer['items'][-1]['version']}", err=True)
+
+
+@click.command()
+@click.argument("name_or_id", shell_complete=completing.names_of("triggers"))
+@project_option
+@click.option("--since", type=AGE, default="1h", show_default=True, help="How far to look back: 90s, 30m, 1h, 7d.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="Events of each kind.")
+@json_option
+@asks_the_engine
+async def why(engine: Engine, name_or_id: str, project: str | None, since: int, limit: int, as_json: bool) -> None:
+    """Tell what a trigger fired at lately, what was refused and why, and what it nearly fired at.
+
+    \b
+    Examples:
+      trigger-engine triggers why grayscale --since 1h
+      trigger-engine triggers why 66f0c1d2a3b4c5d6e7f80912 --since 7d --json
+    """
+    trigger_id = await id_of(engine, name_or_id, project)
+    answer = await engine.get(f"/triggers/{trigger_id}/why", seconds=since, limit=limit)
+    if as_json:
+        tables.show_json(answer)
+        return
+    for title in ("fired", "refused", "nearly"):
+        for verdict in answer[title]:
+            moment, event = tables.moment(verdict["received"]), tables.plain(verdict["eventId"])
+            telling.say(verdict, f"{moment}  {event}")
+    bound = "" if answer["whole"] else ", the newest of more"
+    said = telling.counted(answer["counts"]) or "it listened to none of them"
+    click.echo(f"{answer['looked']:,} events{bound}: {said}")
 
 
 async def id_of(engine: Engine, name_or_id: str, project: str | None) -> str:

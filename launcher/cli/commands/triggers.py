@@ -11,7 +11,7 @@ import click
 from backbone.model.errors import NotFound, NotInState
 from launcher.cli import completing, exits, tables
 from launcher.cli.asking import PATH, asks_the_engine, json_option, project_option
-from launcher.cli.commands.trigger_history import history
+from launcher.cli.commands.trigger_history import history, why
 from launcher.cli.tables import Column, field
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def command() -> None:
 
 
 command.add_command(history)
+command.add_command(why)
 
 
 @command.command("list")
