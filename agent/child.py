@@ -68,6 +68,7 @@ CHANNEL_CLOSED = 117  # our exit code when the function closed the channel under
 # the file system refuses those, the sidecar file named after the content. Both are there before the file appears.
 CAUSATION_ATTRIBUTE = "user.trigger_engine.causation"
 CAUSATION_VARIABLE = "TRIGGER_ENGINE_CAUSATION"
+TRACE_VARIABLE = "TRACEPARENT"
 ENV_PLACE = 10  # of `env` among the arguments of subprocess.Popen
 SIDECAR_FOLDER = ".trigger-engine"
 SIDECAR_NAME = "{sha256}.causation"
@@ -579,13 +580,15 @@ def capture_output(crew: Crew) -> None:
 
 
 def hand_on_causation(crew: Crew) -> None:
-    """A program that a function starts with our environment, and not with one of its own, finds the chain there."""
+    """A program that a function starts with our environment, and not with one of its own, finds the chain there, and
+    its place in the trace."""
     start = subprocess.Popen.__init__
 
     def start_with_causation(program: Any, *args: Any, **kwargs: Any) -> None:
         call = crew.current.get()
-        if call is not None and call.causation_header and len(args) <= ENV_PLACE and kwargs.get("env") is None:
-            kwargs["env"] = {**os.environ, CAUSATION_VARIABLE: call.causation_header}
+        if call is not None and len(args) <= ENV_PLACE and kwargs.get("env") is None:
+            carried = {CAUSATION_VARIABLE: call.causation_header, TRACE_VARIABLE: call.traceparent}
+            kwargs["env"] = {**os.environ, **{name: value for name, value in carried.items() if value}}
         start(program, *args, **kwargs)
 
     subprocess.Popen.__init__ = start_with_causation  # type: ignore[assignment, method-assign]
@@ -725,12 +728,20 @@ class Context:
         return self._call.causation_header
 
     @property
+    def traceparent(self) -> str | None:
+        """Where the event stands in its publisher's trace, as W3C writes it."""
+        return self._call.traceparent or None
+
+    @property
     def headers(self) -> dict[str, str]:
-        """For requests that change something: our own header, W3C baggage, and CloudEvents' for other writers."""
+        """For requests that change something: our own header, W3C baggage and traceparent, and CloudEvents' for other
+        writers."""
         token = self.causation_header
+        trace = {"traceparent": self._call.traceparent} if self._call.traceparent else {}
         if not token:
-            return {}
+            return trace
         return {
+            **trace,
             "x-trigger-engine-causation": token,
             "baggage": "trigger-engine-causation=" + token,
             "ce-correlationid": urllib.parse.quote(self.causation["chain"][0]["event"]),  # type: ignore[index]
@@ -817,6 +828,11 @@ class Call:
     @property
     def causation_header(self) -> str:
         return "" if self.causation == b"null" else base64.urlsafe_b64encode(self.causation).decode()
+
+    @functools.cached_property
+    def traceparent(self) -> str:
+        found: str = (from_text(self.execution.decode()) or {}).get("traceparent", "")
+        return found
 
     def event(self) -> Event | None:
         if self.event_json != b"null":

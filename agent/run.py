@@ -291,6 +291,7 @@ def _execution(item: WorkItem) -> bytes:
             "serviceId": item.service_id,
             "triggerId": item.trigger_id,
             "trigger_id": item.trigger_id,
+            **({} if item.traceparent is None else {"traceparent": item.traceparent}),
         }
     )
 

@@ -67,8 +67,8 @@ class App:
         body = await self._intake.read(scope, receive, intake.EVENTS)
         project = _query(scope).get("project") if scope["query_string"] else None
         content_type = intake.header(scope, b"content-type").decode("latin-1")
-        chain = await carried.of(self._parts.signing_key, scope)
-        return await event_requests.answer(self._parts, body, content_type, project, chain)
+        with_all = await carried.of(self._parts.signing_key, scope)
+        return await event_requests.answer(self._parts, body, content_type, project, with_all)
 
 
 class _Resource:

@@ -16,12 +16,12 @@ import msgspec
 
 from backbone.kit import metrics
 from backbone.model import causation, envelopes
-from backbone.model.causation import Causation
 from backbone.model.errors import Invalid, InvalidEvent, NotFound
 from backbone.model.events import DeadLetter, Event
 from backbone.store import dead_letters
 from gateway import answers, shapes
 from gateway.answers import Answer
+from gateway.carried import NOTHING, Carried
 from gateway.parts import Parts
 
 MOST_EVENTS = 10_000
@@ -41,9 +41,9 @@ class _Bad:
 
 
 async def answer(
-    parts: Parts, body: bytes, content_type: str, project: str | None, carried: Causation | None = None
+    parts: Parts, body: bytes, content_type: str, project: str | None, carried: Carried = NOTHING
 ) -> Answer:
-    """`project` is the one of events that name none, `carried` the chain of those that bring none."""
+    """`project` is the one of events that name none, `carried` what those get that bring none of it."""
     events, bad = await read(parts, body, content_type, project, carried)
     if events:
         await parts.writer.write(events, len(body))
@@ -53,7 +53,7 @@ async def answer(
 
 
 async def read(
-    parts: Parts, body: bytes, content_type: str, project: str | None = None, carried: Causation | None = None
+    parts: Parts, body: bytes, content_type: str, project: str | None = None, carried: Carried = NOTHING
 ) -> tuple[list[Event], list[_Bad]]:
     """The events of a body, and what of it is none."""
     try:
@@ -74,10 +74,17 @@ async def read(
             submission = envelopes.decode(document, parts.settings.catalog, now)
             key = submission.project or project
             project_id = parts.projects.known(key) or await _resolved(parts, key)
-            led = submission.event.causation
-            if led is not None:
-                causation.verify(led, await parts.signing_key.get())
-            events.append(msgspec.structs.replace(submission.event, project_id=project_id, causation=led or carried))
+            event = submission.event
+            if event.causation is not None:
+                causation.verify(event.causation, await parts.signing_key.get())
+            events.append(
+                msgspec.structs.replace(
+                    event,
+                    project_id=project_id,
+                    causation=event.causation or carried.causation,
+                    traceparent=event.traceparent or carried.traceparent,
+                )
+            )
         except InvalidEvent as error:
             bad.append(_Bad(index, document, error))
     return events, bad

@@ -17,10 +17,10 @@ import asyncpg
 import msgspec
 
 from backbone.model import json_text, written_form
-from backbone.model.causation import Causation
 from backbone.model.errors import Invalid, NotFound
 from backbone.store import finding, trigger_versions
 from gateway import intake
+from gateway.carried import NOTHING, Carried
 from gateway.parts import CREATOR, Parts
 
 PREFIX = "/api/v1"
@@ -36,7 +36,7 @@ class Call:
     query: Mapping[str, str]
     content_type: str
     body: bytes
-    carried: Causation | None = None  #: the chain that the request's headers carry
+    carried: Carried = NOTHING  #: by the request's headers
     actor: str = CREATOR  #: who asks, as they say themselves
 
     @asynccontextmanager

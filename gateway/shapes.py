@@ -64,6 +64,7 @@ class EventDocument(Shape):
     actor: str | None = None
     time: datetime | None = None
     causation: dict[str, Any] | None = None
+    traceparent: str | None = None
 
 
 class Events(Shape):
@@ -82,6 +83,7 @@ class EventShape(Shape, omit_defaults=True):
     previous: dict[str, Any] | None = None
     actor: str | None = None
     causation: dict[str, Any] | None = None
+    traceparent: str | None = None
 
 
 class NewProject(Shape):

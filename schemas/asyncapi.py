@@ -12,6 +12,17 @@ Document = dict[str, Any]
 _MSGPACK = "application/msgpack"
 _JSON = "application/json"
 _FORMAT = "application/schema+json;version=draft-2020-12"
+_JUDGED = (
+    "trigger-engine-event",
+    {
+        "description": "`1` from those of us that judged the event before they wrote it; others leave it out.",
+        "const": "1",
+    },
+)
+_TRACE = (
+    "traceparent",
+    {"description": "W3C Trace Context: where the event stands in its publisher's trace.", "type": "string"},
+)
 
 
 def document() -> Document:
@@ -102,13 +113,19 @@ def _operations() -> Document:
 
 def _messages() -> Document:
     return {
-        "event": _message("event", "An event in our own shape.", _JSON, headers=_header("trigger-engine-event")),
-        "cloudevent": _message("cloudevent", "A CloudEvent, structured or binary.", "application/cloudevents+json"),
+        "event": _message("event", "An event in our own shape.", _JSON, headers=_headers(_JUDGED, _TRACE)),
+        "cloudevent": _message(
+            "cloudevent",
+            "A CloudEvent, structured or binary.",
+            "application/cloudevents+json",
+            headers=_headers(_TRACE),
+        ),
         "workItem": _message(
             "work-item",
             "One attempt at one execution. Its message id is `<execution id>/<attempt>`.",
             _MSGPACK,
             correlated="the id of the event that it all began with",
+            headers=_headers(_TRACE),
         ),
         "reports": _message("report", "What an agent says of executions, several at a time.", _MSGPACK),
         "request": _message("request", "A question of an agent.", _MSGPACK, correlated="the question's number"),
@@ -139,9 +156,8 @@ def _message(
     return message
 
 
-def _header(name: str) -> Document:
-    words = "`1` from those of us that judged the event before they wrote it; others leave it out."
-    return {"type": "object", "properties": {name: {"description": words, "const": "1"}}}
+def _headers(*known: tuple[str, Document]) -> Document:
+    return {"type": "object", "properties": dict(known)}
 
 
 def _correlation(what: str) -> Document:

@@ -12,6 +12,7 @@ from backbone.model import (
     messages,
     requests,
     schedules,
+    traceparent,
     triggers,
 )
 from backbone.model.causation import MAX_LINKS, Causation
@@ -23,6 +24,7 @@ from schemas import describing, filter_language, vocabulary
 Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+TRACEPARENT: Schema = {"pattern": f"^{traceparent.PATTERN}$"}
 NULL: Schema = {"type": "null"}
 CRON: Schema = {"pattern": r"^\s*(@[A-Za-z]+|[^\s@]+(\s+[^\s@]+){4,5})\s*$"}
 TIME: Schema = {"pattern": r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)?$"}
@@ -52,6 +54,7 @@ def _event(catalog: Catalog) -> Schema:
     fields["entity"] |= {"type": "object", "properties": {"id": {"type": ["string", "integer"]}}}
     fields["previous"] |= {"type": ["object", "null"]}
     fields["time"] |= TIME
+    fields["traceparent"] |= TRACEPARENT
     defs["Causation"]["properties"]["chain"]["maxItems"] = MAX_LINKS
     for name in ("id", "entityId", "actor"):
         fields[name] |= _identity(least=0 if name == "actor" else 1)
@@ -70,6 +73,7 @@ def _cloudevent() -> Schema:
     fields["data"] |= {"type": "object", "properties": {"id": {"type": ["string", "integer"]}}}
     fields["time"] |= TIME
     fields["causation"] |= {"pattern": "^[A-Za-z0-9_-]*=*$"}
+    fields["traceparent"] |= TRACEPARENT
     fields["project"] |= _name()
     for name in ("id", "subject", "actor"):
         fields[name] |= _identity(least=0 if name == "actor" else 1)

@@ -20,6 +20,10 @@ def _(description: str, *examples: Any) -> Words:
 _SCHEMA = _("Where this document's JSON Schema is; editors complete and check by it.", "../schemas/trigger.schema.json")
 _PROJECT = _("The project's name. One that is not there yet is made. Default: `default`.", "demo")
 _PROJECT_ID = _("The project's id; goes before `project`.")
+_TRACEPARENT = _(
+    "Where it stands in your trace, as W3C Trace Context writes it; the function gets it as it is.",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+)
 
 _LISTENING: Final = {
     "resource": _("What kind of entity is listened to.", "Item"),
@@ -95,6 +99,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "actor": _("Who made the change. A service's own bot is known by this.", "someone@example.com"),
         "time": _("When it happened. Without an offset it is UTC; left out, it is when it was received."),
         "causation": _("The chain of executions that led to this event; hand on what your function was given."),
+        "traceparent": _TRACEPARENT,
         "specversion": None,  # it only tells CloudEvents apart
     },
     "Causation": {
@@ -119,6 +124,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "actor": _("Who made the change.", "someone@example.com"),
         "causation": _("The chain of executions that led to this event: JSON in base64url."),
         "causationid": _("The same, for writers that hand on CloudEvents' own extension; any other id is let through."),
+        "traceparent": _TRACEPARENT,
     },
     "PackageDocument": {
         "name": _("Names the package in its project.", "grayscale"),
@@ -231,6 +237,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "actor": _("Who made the change."),
         "causation": _("The JSON of the chain; this execution is its last link."),
         "by_reference": _("true: input and entity are too large to travel, and are fetched by who takes it."),
+        "traceparent": _("Where the event stands in its publisher's trace; also a header of the message."),
     },
     "Started": {
         "execution_id": _("Which execution."),

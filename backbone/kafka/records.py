@@ -2,7 +2,7 @@
 
     key        the entity's id: its changes share a partition, and so stay in their order
     value      our own shape of an event (`schemas/event.schema.json`), or CloudEvents 1.0, structured or binary
-    headers    `trigger-engine-event: 1`, from those of us that judged the event before they wrote it
+    headers    `trigger-engine-event: 1`, from those of us that judged the event before they wrote it; `traceparent`
     timestamp  the broker's
 
 Who writes to the topic directly leaves that header out, and every value of the event is looked at here, in 8 us for
@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from backbone.model import causation, cloudevents, envelopes, event_fields
+from backbone.model import causation, cloudevents, envelopes, event_fields, traceparent
 from backbone.model.causation import Causation
 from backbone.model.errors import InvalidEvent
 from backbone.model.events import MAX_EVENT_BYTES, Event
@@ -70,6 +70,7 @@ class _Judged(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     previous: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
     actor: str | None = None
     causation: Causation | None = None
+    traceparent: str | None = None
 
 
 class _Named(msgspec.Struct, frozen=True, gc=False):
@@ -109,6 +110,7 @@ def judged(record: Record) -> Event | None:
         or not 0 < len(found.entity_id) <= longest
         or len(found.actor or "") > longest
         or (found.causation is not None and found.causation.depth > causation.MAX_LINKS)
+        or (found.traceparent is not None and not traceparent.is_one(found.traceparent))
     ):
         return None
     return Event(
@@ -122,6 +124,7 @@ def judged(record: Record) -> Event | None:
         actor=found.actor,
         time=found.time,
         causation=found.causation,
+        traceparent=found.traceparent,
     )
 
 
@@ -134,12 +137,17 @@ def judge(record: Record, catalog: Catalog, now: datetime) -> event_fields.Submi
     if record.value is None:
         raise InvalidEvent("", "the record has no value; expected an event")
     if "ce_specversion" in headers:
-        return event_fields.taken(record.value, cloudevents.from_binary, _attributes(headers), catalog, now)
-    submission = envelopes.decode(record.value, catalog, now)
-    if bytes(_named.decode(record.value).id) in (b"", b"null"):
-        event = msgspec.structs.replace(submission.event, id=_made_id(record))
-        submission = msgspec.structs.replace(submission, event=event)
-    return submission
+        submission = event_fields.taken(record.value, cloudevents.from_binary, _attributes(headers), catalog, now)
+        made = None
+    else:
+        submission = envelopes.decode(record.value, catalog, now)
+        made = _made_id(record) if bytes(_named.decode(record.value).id) in (b"", b"null") else None
+    trace = traceparent.from_header(headers.get(traceparent.HEADER, b""))
+    if made is None and trace is None:
+        return submission
+    event = submission.event
+    event = msgspec.structs.replace(event, id=made or event.id, traceparent=event.traceparent or trace)
+    return msgspec.structs.replace(submission, event=event)
 
 
 def _made_id(record: Record) -> str:

@@ -1,7 +1,7 @@
 """Publish: the accepted shapes of an event, all of them to and from one `Event`.
 
     our own        {"resource", "action", "entity", "id"?, "project"?|"projectId"?, "entityId"?, "previous"?, "actor"?,
-                   "time"?, "causation"?}
+                   "time"?, "causation"?, "traceparent"?}
     CloudEvents    1.0 structured: see `cloudevents.py`
 
 A request holds one, an array, {"events": [...]}, or one a line (NDJSON). Each is judged alone. `docs/events.md`
@@ -15,7 +15,7 @@ from datetime import datetime
 
 import msgspec
 
-from backbone.model import causation, cloudevents, event_fields
+from backbone.model import causation, cloudevents, event_fields, traceparent
 from backbone.model.causation import Causation
 from backbone.model.errors import InvalidEvent
 from backbone.model.event_fields import MAX_ID_LENGTH as MAX_ID_LENGTH
@@ -36,6 +36,7 @@ class OwnEvent(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     actor: str | None = None
     time: datetime | None = None
     causation: Causation | None = None
+    traceparent: str | None = None
     specversion: str | None = None  #: never ours: whoever says it means CloudEvents
 
 
@@ -120,6 +121,7 @@ def _from_own(own: OwnEvent, catalog: Catalog, now: datetime) -> Submission:
         actor=event_fields.actor(own.actor),
         time=event_fields.utc(own.time, now),
         causation=None if own.causation is None else causation.checked(own.causation),
+        traceparent=traceparent.checked(own.traceparent),
     )
     project = own.project_id or own.project
     return Submission(event_fields.project(project, "projectId" if own.project_id else "project"), event)
@@ -139,5 +141,6 @@ def encode(event: Event) -> bytes:
             **({"actor": event.actor} if event.actor is not None else {}),
             "time": event.time,
             **({"causation": event.causation} if event.causation is not None else {}),
+            **({"traceparent": event.traceparent} if event.traceparent is not None else {}),
         }
     )

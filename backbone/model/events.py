@@ -27,6 +27,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     actor: str | None = None
     time: datetime  #: when it happened, by the publisher's clock
     causation: Causation | None = None
+    traceparent: str | None = None  #: W3C's; see `traceparent.py`
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -31,6 +31,7 @@ async def append(connection: asyncpg.Connection, events: Sequence[Event]) -> Non
         [event.entity for event in events],
         sparse([event.previous for event in events]),
         *kinds.columns(),
+        sparse([event.traceparent for event in events]),
     )
 
 
@@ -52,6 +53,7 @@ async def keep(connection: asyncpg.Connection, recorded: Sequence[RecordedEvent]
         [event.entity for event in events],
         sparse([event.previous for event in events]),
         *kinds.columns(),
+        sparse([event.traceparent for event in events]),
     ]
     try:
         await connection.execute(sql("event/keep"), *columns)
@@ -105,5 +107,6 @@ def from_row(row: asyncpg.Record) -> RecordedEvent:
         actor=row["actor"],
         time=row["occurred"],
         causation=None if row["causation"] is None else causation.decode(row["causation"]),
+        traceparent=row["traceparent"],
     )
     return RecordedEvent(event=event, received=row["received"])

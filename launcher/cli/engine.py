@@ -19,7 +19,7 @@ from launcher.cli.address import START_ONE, Address, Whereabouts
 from launcher.cli.exits import Refused
 
 API = "/api/v1"
-CAUSATION = "TRIGGER_ENGINE_CAUSATION"
+CAUSATION, TRACE = "TRIGGER_ENGINE_CAUSATION", "TRACEPARENT"
 """Where a function's subprocess finds the chain that led to it (agent/child.py)."""
 
 TIMEOUT = 60.0
@@ -162,6 +162,7 @@ class Engine:
                 **({"authorization": f"Bearer {address.token}"} if address.token else {}),
                 # A function started us: what we write is of its making.
                 **({"x-trigger-engine-causation": chain} if (chain := os.environ.get(CAUSATION)) else {}),
+                **({"traceparent": trace} if (trace := os.environ.get(TRACE)) else {}),
             },
             trust_env=not near,  # a proxy does not know this machine
         )

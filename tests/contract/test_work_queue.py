@@ -18,7 +18,7 @@ import pytest
 from backbone.model.messages import WorkItem
 from backbone.ports import WorkQueue
 from tests.support import drivers
-from tests.support.drivers import SERVICE, Drivers, queued_items
+from tests.support.drivers import SERVICE, TRACE, Drivers, an_event, item_of_an_event, queued_items
 
 DRIVERS = ("postgres", "rabbitmq")
 
@@ -87,6 +87,15 @@ def ids(items: Sequence[WorkItem]) -> list[UUID]:
 
 async def test_an_item_comes_back_as_it_was_put(under_test: UnderTest, queue: WorkQueue) -> None:
     [item] = await under_test.items(1)
+    await queue.put([item])
+    assert await queue.take(SERVICE, uuid4(), 10) == [item]
+
+
+async def test_the_item_of_an_event_comes_back_with_all_that_the_event_brought(
+    under_test: UnderTest, queue: WorkQueue
+) -> None:
+    item = await item_of_an_event(under_test.store, an_event("a"))
+    assert item.traceparent == TRACE
     await queue.put([item])
     assert await queue.take(SERVICE, uuid4(), 10) == [item]
 

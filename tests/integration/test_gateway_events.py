@@ -13,6 +13,7 @@ import pytest
 from backbone.model import causation
 from backbone.model.causation import Causation, Link
 from gateway import event_requests
+from tests.support.drivers import TRACE
 from tests.support.gateway import API, Api, gateway
 
 
@@ -104,6 +105,18 @@ async def test_a_header_carries_the_chain_into_every_event_that_brings_none(api:
     assert answer.status_code == 202, answer.text
     assert (await api.get("/events/a"))["causation"] == SHOWN
     assert [link["event"] for link in (await api.get("/events/b"))["causation"]["chain"]] == ["e0", "e1"]
+
+
+async def test_a_header_carries_the_traceparent_into_every_event_that_brings_none(api: Api) -> None:
+    own, trace = TRACE.replace("-01", "-00"), TRACE
+    answer = await api.client.post(
+        "/api/v1/events", json=[event("a"), event("b", traceparent=own)], headers={"traceparent": trace}
+    )
+    assert answer.status_code == 202, answer.text
+    assert [(await api.get(f"/events/{id}"))["traceparent"] for id in "ab"] == [trace, own]
+    answer = await api.client.post("/api/v1/events", json=event("c"), headers={"traceparent": "nonsense"})
+    assert answer.status_code == 202, answer.text
+    assert "traceparent" not in await api.get("/events/c")
 
 
 async def test_other_writers_carry_the_chain_as_causationid_or_an_id_of_their_own(api: Api) -> None:

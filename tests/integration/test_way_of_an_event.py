@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from textwrap import dedent
 from uuid import UUID
 
 import msgspec
@@ -28,6 +30,21 @@ async def test_an_event_that_matches_is_run_and_settled(database: str, tmp_path:
         assert (
             await here.rows("SELECT * FROM lease UNION ALL SELECT execution_id, attempt, NULL, NULL FROM queue") == []
         )
+
+
+async def test_a_function_and_what_it_starts_find_the_traceparent_of_the_event(database: str, tmp_path: Path) -> None:
+    code = """
+    import subprocess, sys
+    SAY = [sys.executable, "-c", "import os; print(os.environ.get('TRACEPARENT'))"]
+    def run(item, context):
+        said = subprocess.run(SAY, capture_output=True, text=True).stdout.strip()
+        return [context.traceparent, context.headers.get("traceparent"), said]
+    """
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    async with running(database, tmp_path, dedent(code)) as here:
+        await here.publish(here.event("1"), msgspec.structs.replace(here.event("2"), traceparent=trace))
+        found = {execution["event_id"]: json.loads(execution["output"]) for execution in await here.until_ended(2)}
+        assert found == {"1": [None, None, "None"], "2": [trace, trace, trace]}
 
 
 async def test_once_runs_an_entity_once_and_always_every_event(database: str, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from backbone.model import ids
 from backbone.model.events import Event
 from backbone.model.messages import WorkItem
 from backbone.ports import EventLog, Reports, WorkQueue
-from backbone.store import events
+from backbone.store import events, executions
 from backbone.store.database import Database
 from backbone.store.migrations import migrate
 from backbone.store.queries import sql
@@ -31,6 +31,7 @@ from launcher.settings import Settings
 PROJECT = "00000000-0000-4000-8000-000000000001"
 OTHER_PROJECT = "00000000-0000-4000-8000-000000000002"
 SERVICE = "a service"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class Process(Protocol):
@@ -153,20 +154,21 @@ def an_event(id: str, *, entity_id: str | None = None, project_id: str = PROJECT
         entity_id=entity_id,
         entity=b'{"id": "%b"}' % entity_id.encode(),
         time=datetime.now(UTC),
+        traceparent=TRACE,
     )
 
 
 async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> list[WorkItem]:
     """Executions of the store that wait in no queue yet, and the item for each."""
     now = datetime.now(UTC)
-    executions = [ids.manual_execution_id(now + timedelta(microseconds=number)) for number in range(count)]
+    execution_ids = [ids.manual_execution_id(now + timedelta(microseconds=number)) for number in range(count)]
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
             "INSERT INTO execution"
             " (id, project_id, service_id, function_name, status, max_attempts, creator, created_at)"
             " SELECT id, $2::uuid, $3, 'run', 'queued', 3, 'test', $4 FROM unnest($1::uuid[]) AS id",
-            executions,
+            execution_ids,
             PROJECT,
             service_id,
             now,
@@ -183,5 +185,27 @@ async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> li
             function_name="run",
             recorded_at=now,
         )
-        for execution_id in executions
+        for execution_id in execution_ids
     ]
+
+
+async def item_of_an_event(dsn: str, event: Event, *, service_id: str = SERVICE) -> WorkItem:
+    """What the dispatcher puts in a queue for an execution that the event led to."""
+    [of] = await queued_items(dsn, 1, service_id=service_id)
+    connection = await asyncpg.connect(dsn)
+    try:
+        await events.append(connection, [event])
+        await connection.execute(
+            "UPDATE execution SET event_id = event.id, event_day = event.day, trigger_id = 'trigger',"
+            " resource = event.resource, action = event.action FROM event WHERE execution.id = $1",
+            of.execution_id,
+        )
+        await connection.execute(
+            "INSERT INTO pending (execution_id, attempt, service_id, due) VALUES ($1, 1, $2, now())",
+            of.execution_id,
+            service_id,
+        )
+        [item] = await executions.due(connection, {service_id: 1})
+    finally:
+        await connection.close()
+    return item

@@ -76,7 +76,7 @@ def test_the_entity_is_named_by_entity_id_or_by_its_own_id() -> None:
 
 
 def test_what_is_null_is_as_if_it_were_not_there() -> None:
-    names = ("id", "entityId", "project", "projectId", "previous", "actor", "time", "causation")
+    names = ("id", "entityId", "project", "projectId", "previous", "actor", "time", "causation", "traceparent")
     event = decoded(own(**dict.fromkeys(names))).event
     assert (event.entity_id, event.previous, event.actor, event.time, event.causation) == ("i1", None, None, NOW, None)
 
@@ -106,6 +106,12 @@ def test_times_are_utc_and_may_be_any(written: str, meant: datetime) -> None:
 def test_causation_comes_as_json_in_our_shape_and_as_base64url_in_cloudevents() -> None:
     assert decoded(own(causation=json.loads(causation.encode(CHAIN)))).event.causation == CHAIN
     assert decoded(cloud(causation=causation.to_header(CHAIN))).event.causation == CHAIN
+
+
+def test_a_traceparent_comes_in_both_shapes() -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    assert decoded(own(traceparent=trace)).event.traceparent == trace
+    assert decoded(cloud(traceparent=trace)).event.traceparent == trace
 
 
 def test_an_entity_that_has_specversion_is_still_in_our_own_shape() -> None:
@@ -150,6 +156,8 @@ def test_a_cloudevent_whose_extensions_are_called_as_our_fields_is_a_cloudevent(
         (cloud(data={}), "data.id", "is missing"),
         (cloud(subject=""), "subject", "expected 1 to 512 characters"),
         (cloud(causation="!"), "causation", "is not base64url"),
+        (own(traceparent="00-1-2-01"), "traceparent", "'00-1-2-01' is not <version>-<trace id>"),
+        (cloud(traceparent=""), "traceparent", "'' is not <version>-<trace id>"),
         (own(id="\ud800"), "", "surrogate"),
         (own(entity={"id": "\ud800"}), "", "surrogate"),
         (own(entity={"id": "i1", "name": "\udc00\ud800"}), "", "surrogate"),
@@ -239,10 +247,23 @@ json_values = st.recursive(
     max_leaves=8,
 )
 own_fields = st.sampled_from(
-    ["id", "resource", "action", "entity", "entityId", "previous", "actor", "time", "causation", "project", "projectId"]
+    [
+        "id",
+        "resource",
+        "action",
+        "entity",
+        "entityId",
+        "previous",
+        "actor",
+        "time",
+        "causation",
+        "traceparent",
+        "project",
+        "projectId",
+    ]
 )
 cloud_fields = st.sampled_from(
-    ["specversion", "id", "source", "type", "data", "subject", "time", "project", "actor", "causation"]
+    ["specversion", "id", "source", "type", "data", "subject", "time", "project", "actor", "causation", "traceparent"]
 )
 
 

@@ -22,6 +22,7 @@ from backbone.model.resources import Catalog
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 PROJECT = "00000000-0000-4000-8000-000000000001"
 CATALOG = Catalog()
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 EVENT = Event(
     id="upload-17",
     project_id=PROJECT,
@@ -33,6 +34,7 @@ EVENT = Event(
     actor="someone",
     time=datetime(2024, 5, 1, 12, 0, 0, 250_000, UTC),
     causation=Causation(chain=(Link(event="e", trigger="t", execution="x"),)),
+    traceparent=TRACE,
 )
 LEAST = b'{"resource": "Item", "action": "Created", "entity": {"id": "item-17"}}'
 
@@ -59,7 +61,9 @@ def refused(record: Record) -> tuple[str, str]:
     return found.value.path, found.value.reason
 
 
-@pytest.mark.parametrize("event", [EVENT, msgspec.structs.replace(EVENT, previous=None, actor=None, causation=None)])
+@pytest.mark.parametrize(
+    "event", [EVENT, msgspec.structs.replace(EVENT, previous=None, actor=None, causation=None, traceparent=None)]
+)
 def test_an_event_of_ours_comes_back_as_it_was(event: Event) -> None:
     key, value = records.encode(event)
     assert key == b"item-17"
@@ -94,6 +98,7 @@ def test_a_record_of_somebody_else_is_judged_here() -> None:
         {"time": "today"},
         {"causation": {"chain": [{"event": "e", "trigger": "t", "execution": "x"}] * 65}},
         {"causation": "nonsense"},
+        {"traceparent": "nonsense"},
         {"projectId": 1},
         {"resource": None},
     ],
@@ -151,6 +156,17 @@ def test_cloudevents_come_structured_and_binary() -> None:
     first, second = (records.judge(record, CATALOG, NOW) for record in (structured, binary))
     assert first == second
     assert (first.project, first.event.id, first.event.entity_id) == ("demo", "c1", "item-17")
+
+
+def test_an_event_that_brings_no_traceparent_has_the_one_of_its_record() -> None:
+    header, other = (("traceparent", TRACE.encode()),), TRACE.replace("-01", "-00")
+    own = LEAST[:-1] + b', "traceparent": "%b"}' % other.encode()
+    binary = (("ce_specversion", b"1.0"), ("ce_id", b"c1"), ("ce_source", b"/x"), ("ce_type", b"Item.Created"), *header)
+    assert judge(Record(LEAST, header)).traceparent == TRACE
+    assert judge(Record(own, header)).traceparent == other
+    assert judge(Record(b'{"id": "i1"}', binary)).traceparent == TRACE
+    assert judge(Record(b'{"id": "i1"}', (*binary, ("ce_traceparent", other.encode())))).traceparent == other
+    assert judge(Record(LEAST, (("traceparent", b"nonsense"),))).traceparent is None
 
 
 def test_data_cannot_slip_attributes_into_a_binary_cloudevent() -> None:

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import aiormq
 import msgspec
 
-from backbone.model import causation, messages
+from backbone.model import causation, messages, traceparent
 from backbone.model.errors import TriggerEngineError, Unavailable
 from backbone.model.messages import WorkItem
 from backbone.model.requests import Take
@@ -230,6 +230,7 @@ def _message(item: WorkItem) -> Message:
         correlation_id=_root_event(item),
         type="work-item",
         body=body,
+        headers={} if item.traceparent is None else {traceparent.HEADER: item.traceparent},
     )
 
 

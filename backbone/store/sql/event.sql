@@ -1,12 +1,14 @@
 -- name: append
 -- The same id in a project is one event: in today's partition the key says so, in earlier ones this looks.
 -- What many events share stands once in $8 to $11; each event names it by number.
-INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous)
+INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous,
+                   traceparent)
 SELECT (now() AT TIME ZONE 'UTC')::date, ($8::uuid[])[u.kind], u.id, now(), ($9::text[])[u.kind],
        ($10::text[])[u.kind], u.entity_id, to_timestamp(u.occurred), ($11::text[])[u.kind], u.causation, u.entity,
-       u.previous
-FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::bytea[], $6::bytea[], $7::bytea[])
-     AS u (id, kind, entity_id, occurred, causation, entity, previous)
+       u.previous, u.traceparent
+FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::bytea[], $6::bytea[], $7::bytea[],
+            $12::text[])
+     AS u (id, kind, entity_id, occurred, causation, entity, previous, traceparent)
 WHERE NOT EXISTS (
     SELECT
     FROM event AS earlier
@@ -19,12 +21,14 @@ ON CONFLICT (id, project_id, day) DO NOTHING
 -- name: keep
 -- Events of a log that is elsewhere, with the time it received them. The first time an id was kept is the one that
 -- counts: ids and partitions go by it, so that an event that comes twice makes nothing twice.
-INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous)
+INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous,
+                   traceparent)
 SELECT (to_timestamp(u.received) AT TIME ZONE 'UTC')::date, ($9::uuid[])[u.kind], u.id, to_timestamp(u.received),
        ($10::text[])[u.kind], ($11::text[])[u.kind], u.entity_id, to_timestamp(u.occurred), ($12::text[])[u.kind],
-       u.causation, u.entity, u.previous
-FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::float8[], $6::bytea[], $7::bytea[], $8::bytea[])
-     AS u (id, kind, entity_id, received, occurred, causation, entity, previous)
+       u.causation, u.entity, u.previous, u.traceparent
+FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::float8[], $6::bytea[], $7::bytea[], $8::bytea[],
+            $13::text[])
+     AS u (id, kind, entity_id, received, occurred, causation, entity, previous, traceparent)
 WHERE NOT EXISTS (
     SELECT
     FROM event AS earlier
@@ -48,7 +52,8 @@ CROSS JOIN LATERAL (
 
 -- name: read
 -- Below the horizon nothing can appear any more: no transaction that is still open has a smaller xid.
-SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous
+SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous,
+       traceparent
 FROM event
 WHERE day >= $1::date - 1
   AND (xid, seq) > ($2::xid8, $3::bigint)
@@ -77,7 +82,8 @@ WHERE name = $1
   AND (xid, seq) < ($3::xid8, $4::bigint)
 
 -- name: get
-SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous
+SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous,
+       traceparent
 FROM event
 WHERE id = $1
   AND ($2::uuid IS NULL OR project_id = $2)

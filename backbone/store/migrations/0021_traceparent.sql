@@ -1,0 +1,2 @@
+-- Where the event stands in its publisher's trace.
+ALTER TABLE event ADD COLUMN traceparent text;
