@@ -90,8 +90,10 @@ def show_incidents(incidents: list[dict[str, Any]]) -> None:
     for incident in incidents:
         links = [f"{file_of(link['event'])} -> {link['triggerName']}" for link in incident["chain"]]
         chain = " -> ".join([*links, f"{file_of(incident['eventId'])} -> {incident['triggerName']} again"])
+        latest = ask(f"/api/v1/incidents/{incident['id']}")["latest"]
         print(f"  {chain}")
-        print(f"  {incident['stopped']} times; reason: {incident['reason']}")
+        print(f"  reason: {incident['reason']}")
+        print(f"  {incident['stopped']} were stopped: {', '.join(sorted(file_of(one['eventId']) for one in latest))}")
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
