@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import asyncpg
 
-from backbone.model import decisions, envelopes
+from backbone.model import envelopes
 from backbone.model.decisions import Candidate, Question, Recorded, Verdict
 from backbone.model.errors import NotFound
 from backbone.model.events import RecordedEvent
@@ -31,7 +33,7 @@ async def explain(call: Call) -> Any:
     async with finding.patiently(pool) as connection:
         question = await _question(call, connection, await _event(call, connection))
         question, found = await _judged(connection, question)
-    listed = sorted(found, key=lambda one: one.order)[:limit]
+    listed = heapq.nsmallest(limit, found, key=attrgetter("order"))
     event = question.event.event
     return shapes.Explanation(
         event=shapes.EventOfExplanation(
@@ -121,7 +123,7 @@ async def _judged(connection: asyncpg.Connection, question: Question) -> tuple[Q
 
 
 def _groups(found: Sequence[Verdict]) -> list[shapes.VerdictGroup]:
-    counted = Counter((one.outcome.value, decisions.decisive(one.failing) if one.failing else None) for one in found)
+    counted = Counter((one.outcome.value, one.failing[0].label if one.failing else None) for one in found)
     return [
         shapes.VerdictGroup(outcome=outcome, condition=condition, triggers=count)
         for (outcome, condition), count in counted.most_common(_GROUPS)

@@ -7,15 +7,19 @@ matcher's own filter compiles to (docs/decisions/0017-explanations-are-computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from backbone.model.causation import Link
 from backbone.model.dql import Comparison, ElementMatch, Explanation, Expression, Filter, Nor
+from backbone.model.dql.conjunctions import Literal
+from backbone.model.dql.evaluation import compiled
 from backbone.model.events import RecordedEvent
 
 NEAR: Final = timedelta(seconds=2)
@@ -43,6 +47,43 @@ _KEPT_OFF: Final = frozenset({Outcome.PAUSED, Outcome.SERVICE_PAUSED, Outcome.DE
 _ORDER: Final = {outcome: place for place, outcome in enumerate(Outcome)}
 
 
+class Condition:
+    """A condition of filters, one for all that say the same, so that it is asked once of an event."""
+
+    __slots__ = ("holds", "label")
+
+    def __init__(self, expression: Expression) -> None:
+        self.holds = compiled(expression)
+        self.label = _label(expression)
+
+
+def _label(of: Expression) -> str:
+    """Without what it asks for: triggers that miss by the same label are told of together."""
+    if isinstance(of, Comparison):
+        return f"{of.path} {of.operator}"
+    if isinstance(of, ElementMatch):
+        return f"{of.path} $match"
+    return "$nor" if isinstance(of, Nor) else "$or"
+
+
+class Conditions:
+    """Those of many filters."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[Hashable, Condition] = {}
+
+    def of(self, filter_: Filter) -> tuple[Condition, ...]:
+        return tuple([self._one(expression) for expression in filter_.conditions()])
+
+    def _one(self, expression: Expression) -> Condition:
+        # By its words: True and 1 are equal to Python.
+        key = Literal(expression, True).key() if isinstance(expression, Comparison) else repr(expression)
+        found = self._by_key.get(key)
+        if found is None:
+            found = self._by_key[key] = Condition(expression)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class KnownVersion:
     """What of a version never changes, its filter compiled."""
@@ -51,10 +92,11 @@ class KnownVersion:
     once: bool
     org_wide: bool
     filter: Filter
+    conditions: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+# Structs, as there are ten thousand in an answer.
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A version that listens to the event's resource and action, in force when it was received, or the first after."""
 
     trigger_id: str
@@ -99,13 +141,12 @@ class Recorded:
     unreadable: str | None = None  #: why no filter could be asked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     trigger_id: str
     version: int
     outcome: Outcome
     missing: int  #: conditions, and whatever else kept it off: 0 for what matched
-    failing: Sequence[Expression] = ()
+    failing: tuple[Condition, ...] = ()
     near_change: bool = False  #: a change of the trigger was so near that the engine may have had the other version
 
     @property
@@ -123,15 +164,27 @@ class Question:
     candidates: Mapping[str, Candidate]
     known: Mapping[tuple[str, int], KnownVersion]
     recorded: Recorded
+    held: dict[Condition, bool] = field(default_factory=dict)  #: what was asked of the entity already
 
     def version_of(self, trigger_id: str) -> KnownVersion | None:
         candidate = self.candidates[trigger_id]
         return self.known.get((trigger_id, candidate.version))
 
     def verdict(self, trigger_id: str) -> Verdict:
-        known = self.version_of(trigger_id)
-        failing = known.filter.failing(self.entity) if known is not None and self.entity is not None else ()
-        return verdict(self.candidates[trigger_id], failing, self.recorded)
+        return verdict(self.candidates[trigger_id], self._failing(trigger_id), self.recorded)
+
+    def _failing(self, trigger_id: str) -> tuple[Condition, ...]:
+        known, entity, held = self.version_of(trigger_id), self.entity, self.held
+        if known is None or entity is None:
+            return ()
+        failing: tuple[Condition, ...] = ()
+        for condition in known.conditions:
+            holds = held.get(condition)
+            if holds is None:
+                holds = held[condition] = condition.holds(entity)
+            if not holds:
+                failing = (*failing, condition)
+        return failing
 
     def sentence(self, of: Verdict) -> tuple[str, Explanation | None]:
         """The reason in words, and what of the filter decided."""
@@ -151,7 +204,7 @@ class Question:
         return keys
 
 
-def verdict(candidate: Candidate, failing: Sequence[Expression], recorded: Recorded) -> Verdict:
+def verdict(candidate: Candidate, failing: tuple[Condition, ...], recorded: Recorded) -> Verdict:
     outcome = _outcome(candidate, failing, recorded)
     matched = outcome in (Outcome.FIRED, Outcome.STOPPED)
     execution = recorded.executions.get(candidate.trigger_id)
@@ -165,7 +218,7 @@ def verdict(candidate: Candidate, failing: Sequence[Expression], recorded: Recor
     )
 
 
-def _outcome(candidate: Candidate, failing: Sequence[Expression], recorded: Recorded) -> Outcome:
+def _outcome(candidate: Candidate, failing: tuple[Condition, ...], recorded: Recorded) -> Outcome:
     if candidate.trigger_id in recorded.executions:
         return Outcome.FIRED
     if candidate.trigger_id in recorded.stops:
@@ -234,13 +287,3 @@ def _said(given: Verdict, candidate: Candidate, recorded: Recorded, told: Explan
 
 def _written(moment: datetime) -> str:
     return moment.isoformat(sep=" ", timespec="milliseconds")
-
-
-def decisive(failing: Sequence[Expression]) -> str:
-    """The first condition that fails, without what it asks for: verdicts with the same one are told of together."""
-    first = failing[0]
-    if isinstance(first, Comparison):
-        return f"{first.path} {first.operator}"
-    if isinstance(first, ElementMatch):
-        return f"{first.path} $match"
-    return "$nor" if isinstance(first, Nor) else "$or"

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 
 from backbone.model import causation, dql, ids
-from backbone.model.decisions import Candidate, FiredExecution, HeldClaim, KnownVersion, Recorded, Stop
+from backbone.model.decisions import Candidate, Conditions, FiredExecution, HeldClaim, KnownVersion, Recorded, Stop
 from backbone.model.errors import NotFound
 from backbone.model.events import RecordedEvent
 from backbone.model.resources import ExecutionMode
@@ -54,20 +54,22 @@ def candidate(row: Mapping[str, Any], *, service_active: bool) -> Candidate:
 
 
 async def known_versions(
-    connection: asyncpg.Connection, wanted: Sequence[tuple[str, int]]
+    connection: asyncpg.Connection, wanted: Sequence[tuple[str, int]], conditions: Conditions
 ) -> dict[tuple[str, int], KnownVersion]:
     rows = await connection.fetch(
         sql("ledger/known versions"), [trigger_id for trigger_id, _ in wanted], [version for _, version in wanted]
     )
-    return {(row["trigger_id"], row["version"]): _known(row) for row in rows}
+    return {(row["trigger_id"], row["version"]): _known(row, conditions) for row in rows}
 
 
-def _known(row: asyncpg.Record) -> KnownVersion:
+def _known(row: asyncpg.Record, conditions: Conditions) -> KnownVersion:
+    filter_ = dql.compile(msgspec.json.decode(row["filter"]))
     return KnownVersion(
         name=row["name"],
         once=row["mode"] == ExecutionMode.ONCE,
         org_wide=row["org_wide"],
-        filter=dql.compile(msgspec.json.decode(row["filter"])),
+        filter=filter_,
+        conditions=conditions.of(filter_),
     )
 
 

@@ -39,7 +39,7 @@ class Production:
     def __init__(self, api: Api, lane: asyncpg.Connection) -> None:
         parts = api.parts
         self.log = PostgresEventLog(parts.database, parts.wakeups)
-        self.pipeline = Pipeline(self.log, parts.work_queue, parts.wakeups)
+        self.pipeline = Pipeline(self.log, parts.work_queue, parts.wakeups, parts.signing_key)
         self.triggers = LiveTriggers(self.pipeline.index)
         self.lane = lane
 

@@ -46,17 +46,12 @@ class Filter:
         """Whether a decoded entity (what `orjson.loads` gives) is meant."""
         return self._test(entity)
 
-    def failing(self, entity: object) -> list[Expression]:
-        """The conditions that keep the entity out, of those that all have to hold; none when it is meant."""
-        return [condition for condition, holds in self._conditions if not holds(entity)]
+    def conditions(self) -> tuple[Expression, ...]:
+        """The entity is meant when all of these hold, each compiled as it is here."""
+        return self.expression.members if isinstance(self.expression, And) else (self.expression,)
 
     def explain(self, entity: object) -> Explanation:
         return explanation.explained(self.expression, self._test, entity)
-
-    @cached_property
-    def _conditions(self) -> list[tuple[Expression, Test]]:
-        members = self.expression.members if isinstance(self.expression, And) else (self.expression,)
-        return [(member, compiled(member)) for member in members]
 
     @cached_property
     def _test(self) -> Test:

@@ -35,7 +35,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     moment timestamptz := clock_timestamp();
     gone boolean := TG_OP = 'DELETE';
-    changed trigger%ROWTYPE;
+    changed record; -- not of the table's type: by its name PostgreSQL may find the pseudo-type `trigger`
 BEGIN
     IF gone THEN
         changed := OLD;
