@@ -13,11 +13,17 @@ from gateway.answers import Answer
 from gateway.operations import Call, Operation
 
 
+class LoginShape(shapes.Shape):
+    user: str
+    password: str
+
+
 class AgentShape(shapes.Shape):
     """A service as its agents see it."""
 
     service: shapes.ServiceShape
     token: str | None = None  #: what its agents show at the gateway; none where none is asked for
+    rabbitmq: LoginShape | None = None  #: where each service has a user of its own there
 
 
 class DeploymentShape(shapes.Shape):
@@ -33,11 +39,12 @@ class InputShape(shapes.Shape):
 
 
 async def every(call: Call) -> Any:
-    gateway_token = call.parts.settings.token
+    gateway_token, login = call.parts.settings.token, call.parts.settings.agent_login
     return [
         AgentShape(
             service=shapes.service(service),
             token=None if gateway_token is None else agent_tokens.of_service(gateway_token, service.id),
+            rabbitmq=None if login is None else LoginShape(*login(service.id)),
         )
         for service in await definitions.services(call.parts.database.pool)
     ]

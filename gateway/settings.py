@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backbone.model.errors import Invalid
@@ -17,6 +18,7 @@ class GatewaySettings:
     catalog: Catalog = field(default_factory=Catalog)  #: the resources that events and triggers may name
     default_project: str = "default"  #: of events and packages that name none
     scan_quota: int = 100  #: active triggers of a project whose filters are asked of every event
+    agent_login: Callable[[str], tuple[str, str]] | None = None  #: RabbitMQ's user and password for a service's agents
     make_projects: bool = True  #: a project that is named and unknown is made
 
     def check(self) -> None:

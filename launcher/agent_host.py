@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 import msgspec
@@ -26,6 +27,9 @@ from gateway import agent_tokens
 from launcher import processes
 from launcher.settings import PREFIX, Settings
 
+if TYPE_CHECKING:
+    from backbone.rabbitmq.users import Management
+
 EVERY = 1.0  # seconds between two looks at the list
 
 log = logging.getLogger(__name__)
@@ -35,31 +39,42 @@ def command(service: Service) -> list[str]:
     return processes.command("agent", service.id)
 
 
-def without_database(environment: Mapping[str, str]) -> dict[str, str]:
-    """No agent needs it where the queue is elsewhere, and none is to read its password."""
-    return {name: value for name, value in environment.items() if not name.startswith(PREFIX + "DATABASE")}
+def without_the_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Agents need no database where the queue is elsewhere, and make no users; none is to read the passwords."""
+    keys = (PREFIX + "DATABASE", PREFIX + "RABBITMQ_MANAGEMENT")
+    return {name: value for name, value in environment.items() if not name.startswith(keys)}
 
 
-def environment_of(environment: Mapping[str, str], gateway_token: str, service: Service) -> dict[str, str]:
-    """What an agent of the service inherits: where everything is, and a token for what is its own."""
+def own(token: str, rabbitmq: str, login: tuple[str, str] | None) -> dict[str, str]:
+    """What an agent gets for its own service alone: a token, and where there is one, a user of RabbitMQ."""
+    if login is None:
+        return {"TOKEN": token}
+    parts = urlsplit(rabbitmq)
+    netloc = f"{':'.join(quote(word, safe='') for word in login)}@{parts.netloc.rpartition('@')[2]}"
+    return {"TOKEN": token, "RABBITMQ": urlunsplit(parts._replace(netloc=netloc))}
+
+
+def environment_of(
+    environment: Mapping[str, str], gateway_token: str, rabbitmq: str, management: Management | None, service: Service
+) -> dict[str, str]:
+    """What an agent of the service inherits: where everything is, and what is its own."""
     token = agent_tokens.of_service(gateway_token, service.id) if gateway_token else ""
-    return processes.given_to(environment, {"TOKEN": token})
+    login = None if management is None else management.login(service.id)
+    return processes.given_to(environment, own(token, rabbitmq, login))
 
 
 async def run(settings: Settings, environment: Mapping[str, str], health: Health) -> None:
     """Until cancelled; its agents have ended then."""
-    tokens: dict[str, str] = {}
-    inherited = without_database(environment)
-    pool = ProcessAgentPool(
-        command, lambda service: processes.given_to(inherited, {"TOKEN": tokens.get(service.id, "")})
-    )
+    given: dict[str, dict[str, str]] = {}
+    inherited = without_the_keys(environment)
+    pool = ProcessAgentPool(command, lambda service: processes.given_to(inherited, given[service.id]))
     try:
-        await keep("agents", partial(_follow, settings, pool, tokens), health)
+        await keep("agents", partial(_follow, settings, pool, given), health)
     finally:
         await pool.close(settings.stop_grace)
 
 
-async def _follow(settings: Settings, pool: ProcessAgentPool, tokens: dict[str, str]) -> None:
+async def _follow(settings: Settings, pool: ProcessAgentPool, given: dict[str, dict[str, str]]) -> None:
     known: dict[str, Service] = {}
     headers = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
     async with httpx.AsyncClient(base_url=settings.url, headers=headers, timeout=10, trust_env=False) as client:
@@ -68,7 +83,10 @@ async def _follow(settings: Settings, pool: ProcessAgentPool, tokens: dict[str, 
             for document in await _listed(client):
                 service = _service(document["service"])
                 wanted[service.id] = service
-                tokens[service.id] = document.get("token") or ""
+                login = document.get("rabbitmq")
+                given[service.id] = own(
+                    document.get("token") or "", settings.rabbitmq, login and (login["user"], login["password"])
+                )
             deleted = [replace(service, active=False) for key, service in known.items() if key not in wanted]
             for service in [*wanted.values(), *deleted]:
                 await pool.resize(service, policy.replicas(service))

@@ -19,7 +19,7 @@ from backbone.kafka.connection import Connection, Security
 from backbone.kafka.consumer import Group
 from backbone.kit.loops import Health, keep
 from backbone.model.resources import Catalog
-from backbone.rabbitmq import answers, queues
+from backbone.rabbitmq import answers, queues, users
 from backbone.rabbitmq.connection import Address, Rabbit
 from backbone.store import definitions
 from backbone.store.database import Database
@@ -47,6 +47,10 @@ async def parts(settings: Settings, role: str, health: Health) -> AsyncIterator[
                 await stack.enter_async_context(_kept("answers", answering, health))
                 dropping = partial(queues.run, made.database, made.wakeups, work_queue.drop)
                 await stack.enter_async_context(_kept("queues", dropping, health))
+                management = servers.rabbitmq_management(settings)
+                if management is not None:
+                    following = partial(users.run, made.database, made.wakeups, management)
+                    await stack.enter_async_context(_kept("users", following, health))
         yield made
 
 

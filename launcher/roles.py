@@ -22,7 +22,7 @@ from backbone.kit import logs
 from backbone.kit.loops import Health, keep
 from backbone.model.resources import Catalog
 from backbone.store.queries import sql
-from launcher import embedded, status_page
+from launcher import embedded, servers, status_page
 from launcher.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -79,12 +79,14 @@ def gateway_rules(settings: Settings) -> GatewaySettings:
     """Raises Invalid when they cannot be kept."""
     from gateway.settings import GatewaySettings
 
+    management = servers.rabbitmq_management(settings)
     rules = GatewaySettings(
         host=settings.host,
         port=settings.port,
         token=settings.token or None,
         catalog=Catalog.with_additions(settings.resources),
         scan_quota=settings.scan_quota,
+        agent_login=None if management is None else management.login,
     )
     rules.check()
     return rules

@@ -13,13 +13,14 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from backbone.model.errors import Invalid
 from launcher.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from backbone.kafka.topics import Topic
+    from backbone.rabbitmq.users import Management
 
 _SPECIAL = "characters like / ? # @ : in a user or password are written %2F %3F %23 %40 %3A"
 
@@ -47,6 +48,26 @@ def rabbitmq_address(settings: Settings) -> RabbitAddress:
         settings, ("rabbitmq_ca", "rabbitmq_cert", "rabbitmq_key"), "TRIGGER_ENGINE_RABBITMQ does not begin amqps://"
     )
     return RabbitAddress(settings.rabbitmq, None)
+
+
+def rabbitmq_management(settings: Settings) -> Management | None:
+    """Where services are to have users of their own. Raises Invalid."""
+    if not settings.rabbitmq_management:
+        return None
+    from backbone.rabbitmq.users import Management  # RabbitMQ's client is not installed everywhere
+
+    _require(settings, ("rabbitmq",), "TRIGGER_ENGINE_RABBITMQ_MANAGEMENT is given")
+    _check_address("rabbitmq_management", settings.rabbitmq_management, ("http", "https"))
+    read = urlsplit(settings.rabbitmq_management)
+    if not (read.username and read.password):
+        raise Invalid(_name("rabbitmq_management"), "names no user and password: an administrator's are needed")
+    return Management(
+        url=f"{read.scheme}://{read.netloc.rpartition('@')[2]}{read.path}",
+        user=unquote(read.username),
+        password=unquote(read.password),
+        vhost=unquote(urlsplit(settings.rabbitmq).path[1:]) or "/",
+        tls=_context(settings, "rabbitmq") if read.scheme == "https" else None,
+    )
 
 
 def kafka_options(settings: Settings) -> dict[str, Any]:

@@ -80,6 +80,10 @@ class Settings:
     rabbitmq_key: str = ""
     """As `kafka_key`, for RabbitMQ."""
 
+    rabbitmq_management: str = field(default="", repr=False)
+    """RabbitMQ's management API, for an administrator: `http[s]://user:password@host:15672`. Each service then gets a
+    user of its own there. Empty: agents share the user in `rabbitmq`."""
+
     host: str = "127.0.0.1"
     """What the gateway listens on. Beyond loopback it asks for a token."""
 

@@ -27,7 +27,7 @@ from backbone.model.errors import Invalid, Unavailable
 from backbone.store.migrations import migrate
 from dispatcher.scale import autoscaler
 from gateway import service as gateway_service
-from launcher import agent_host, embedded, processes, roles
+from launcher import agent_host, embedded, processes, roles, servers
 from launcher.data_folder import DataFolder
 from launcher.postgres import PostgresServer
 from launcher.processes import Part
@@ -177,8 +177,10 @@ class _Up:
         gateway = self._folder.read("gateway.json")
         environment = processes.given_to(self._environment(), {"URL": gateway["url"]})
         settings = from_environment(environment)
-        inherited = agent_host.without_database(environment) if settings.rabbitmq else environment
-        pool = ProcessAgentPool(agent_host.command, partial(agent_host.environment_of, inherited, gateway["token"]))
+        inherited = agent_host.without_the_keys(environment) if settings.rabbitmq else environment
+        management = servers.rabbitmq_management(settings)
+        of_service = partial(agent_host.environment_of, inherited, gateway["token"], settings.rabbitmq, management)
+        pool = ProcessAgentPool(agent_host.command, of_service)
         health = Health()
         try:
             async with embedded.parts(settings, "agents", health) as parts:

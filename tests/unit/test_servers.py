@@ -41,6 +41,32 @@ def refused(settings: Settings) -> str:
     return str(caught.value)
 
 
+MANAGEMENT = "http://admin:hid%2Fden@h:15672"
+
+
+def test_rabbitmqs_management_is_for_the_vhost_of_its_address() -> None:
+    found = servers.rabbitmq_management(Settings(rabbitmq="amqp://u:p@h/a%2Fb", rabbitmq_management=MANAGEMENT))
+    assert found is not None
+    assert (found.url, found.user, found.password, found.vhost) == ("http://h:15672", "admin", "hid/den", "a/b")
+    assert "hid" not in repr(found)
+    assert servers.rabbitmq_management(Settings(rabbitmq="amqp://u:p@h/v")) is None
+
+
+@pytest.mark.parametrize(
+    ("rabbitmq", "management", "reason"),
+    [
+        ("", MANAGEMENT, "TRIGGER_ENGINE_RABBITMQ: is not set: TRIGGER_ENGINE_RABBITMQ_MANAGEMENT is given"),
+        (AMQPS, "h:15672", "does not begin http://"),
+        (AMQPS, "http://admin@h:15672", "names no user and password: an administrator's are needed"),
+    ],
+)
+def test_a_management_that_cannot_be_used_is_refused(rabbitmq: str, management: str, reason: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        servers.rabbitmq_management(Settings(rabbitmq=rabbitmq, rabbitmq_management=management))
+    assert reason in str(caught.value)
+    assert "hid" not in str(caught.value)
+
+
 def test_kafka_without_security_takes_the_servers_only() -> None:
     assert servers.kafka_options(Settings(kafka="a:1,b:2")) == {
         "bootstrap_servers": "a:1,b:2",
