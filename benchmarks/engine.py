@@ -41,10 +41,13 @@ class Engine:
     service_id: str
     http: httpx.AsyncClient
     database: asyncpg.Connection
+    beside: Mapping[str, int]
+    """Servers that are no processes of the engine, and work for it: their process ids by name."""
 
     async def processes(self) -> dict[str, processes.Use]:
         backends = {row[0]: row[1] for row in await self.database.fetch(BACKENDS)}
-        return processes.below(self.pid, backends)
+        servers = {name: processes.whole(pid) for name, pid in self.beside.items()}
+        return {**processes.below(self.pid, backends), **servers}
 
     async def settled(self) -> int:
         """Executions that came to success, by the engine's own count."""
@@ -76,7 +79,9 @@ class Engine:
 
 
 @asynccontextmanager
-async def running(concurrency: int, environment: Mapping[str, str] | None = None) -> AsyncIterator[Engine]:
+async def running(
+    concurrency: int, environment: Mapping[str, str] | None = None, beside: Mapping[str, int] | None = None
+) -> AsyncIterator[Engine]:
     """The environment reaches every process of the engine, PostgreSQL too. TMPDIR says on which disk all is."""
     with tempfile.TemporaryDirectory(prefix="trigger-engine-benchmark-") as name:
         folder = Path(name)
@@ -93,7 +98,7 @@ async def running(concurrency: int, environment: Mapping[str, str] | None = None
                 try:
                     query = {"resource": "services", "filter": {}}
                     services = (await http.post("/api/v1/query/faas", json=query)).json()["items"]
-                    engine = Engine(up.pid, gateway["url"], dsn, services[0]["id"], http, database)
+                    engine = Engine(up.pid, gateway["url"], dsn, services[0]["id"], http, database, beside or {})
                     await engine.calls()
                     yield engine
                 finally:

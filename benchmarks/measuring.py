@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ DELAYS = """
 class Run:
     events: int
     seconds: float
-    """From the first request to the last execution settled."""
+    """From the first event's sending to the last execution settled."""
     p50: float
     """Milliseconds from an event's sending to its function's start."""
     p99: float
@@ -52,12 +53,20 @@ class Run:
         return self.events / self.seconds
 
 
-async def measure(engine: Engine, plan: load.Plan) -> Run:
+Send = Callable[[Engine, load.Plan], Awaitable[dict[str, Any]]]
+"""Has all events of a plan sent; says when that `began`, and the `cpu` time it took."""
+
+
+async def over_http(engine: Engine, plan: load.Plan) -> dict[str, Any]:
+    return await load.run(engine.url, plan)
+
+
+async def measure(engine: Engine, plan: load.Plan, send: Send = over_http) -> Run:
     calls = await engine.calls()
     await engine.quiet()
     settled, used, machine = await engine.settled(), await engine.processes(), processes.machine()
     async with asyncio.timeout(60 + plan.events / (plan.rate or SLOWEST)):
-        sent = await load.run(engine.url, plan)
+        sent = await send(engine, plan)
     await _all_settled(engine, settled, plan.events, sent["began"])
     ended = time.time()
     machine_after, used_after = processes.machine(), await engine.processes()

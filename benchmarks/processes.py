@@ -39,6 +39,26 @@ def below(root: int, backends: Mapping[int, str]) -> dict[str, Use]:
     return {**together, ENDED: Use(sum(use.ended_cpu for use in together.values()), 0, 0.0)}
 
 
+def whole(root: int) -> Use:
+    """A server with all that it started, those that have ended too."""
+    uses = []
+    for pid in _descendants(root):
+        try:
+            uses.append(use_of(pid))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+    together = _sum(uses)
+    return Use(together.cpu + together.ended_cpu, together.memory, 0.0)
+
+
+def named(root: int, name: str) -> int:
+    """The process below another one that has this name."""
+    for pid in _descendants(root):
+        if _name((PROC / str(pid) / "cmdline").read_bytes()) == name:
+            return pid
+    raise LookupError(f"there is no process {name!r} below {root}")
+
+
 def _sum(uses: list[Use]) -> Use:
     return Use(sum(use.cpu for use in uses), sum(use.memory for use in uses), sum(use.ended_cpu for use in uses))
 

@@ -114,6 +114,12 @@ class KafkaServer:
     def runs(self) -> bool:
         return self._program is not None
 
+    @property
+    def pid(self) -> int:
+        if self._program is None:
+            raise Failed("Kafka does not run")
+        return self._program.pid
+
     async def start(self) -> None:
         if not self._formatted:
             # The first byte keeps it from beginning with a dash, which would make an option of it.

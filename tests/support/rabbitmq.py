@@ -92,6 +92,12 @@ class RabbitMQServer:
         self._program: Program | None = None
         self._write(management, {**SETTINGS, **(settings or {})}, advanced)
 
+    @property
+    def pid(self) -> int:
+        if self._program is None:
+            raise Failed("RabbitMQ does not run")
+        return self._program.pid
+
     async def start(self) -> None:
         if self._names is None:
             # Erlang would start a daemon to find names by, and leave it behind.
