@@ -57,7 +57,7 @@ class _Published:
 async def run(database: Database, work_queue: WorkQueue, wakeups: Wakeups, queue_limit: int = QUEUE_LIMIT) -> None:
     signal = wakeups.watch(PENDING)
     published = _Published()
-    async with database.lane() as connection:
+    async with database.lane(hashes=True) as connection:
         while True:
             signal.clear()
             due_in = {row["service_id"]: row["due_in"] for row in await connection.fetch(sql("work/waiting"))}

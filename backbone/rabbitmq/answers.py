@@ -32,7 +32,10 @@ async def run(database: Database, rabbit: Rabbit) -> None:
     """For ever. Raises when either server is lost."""
     await Topology(rabbit.publishing).shared()
     # Durable: a lease that is forgotten would let a second agent begin what the first runs.
-    async with database.lane() as connection, await Consumer.open(rabbit.consuming, topology.AGENTS) as asked:
+    async with (
+        database.lane(hashes=True) as connection,
+        await Consumer.open(rabbit.consuming, topology.AGENTS) as asked,
+    ):
         replies = await rabbit.publishing.channel()
         await asked.consume(2 * BATCH)
         while True:

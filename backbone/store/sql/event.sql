@@ -15,6 +15,7 @@ WHERE NOT EXISTS (
     WHERE earlier.id = u.id
       AND earlier.project_id = ($8::uuid[])[u.kind]
       AND earlier.day < (now() AT TIME ZONE 'UTC')::date
+    OFFSET 0
 )
 ON CONFLICT (id, project_id, day) DO NOTHING
 
@@ -34,6 +35,7 @@ WHERE NOT EXISTS (
     FROM event AS earlier
     WHERE earlier.id = u.id
       AND earlier.project_id = ($9::uuid[])[u.kind]
+    OFFSET 0
 )
 ON CONFLICT (id, project_id, day) DO NOTHING
 

@@ -152,15 +152,16 @@ WITH put AS (
     UPDATE pending
     SET published_at = now()
     FROM unnest($1::uuid[], $2::smallint[]) AS done (execution_id, attempt)
-    WHERE pending.execution_id = done.execution_id
+    WHERE pending.execution_id = ANY ($1)
+      AND pending.execution_id = done.execution_id
       AND pending.attempt = done.attempt
-      AND pending.published_at IS NULL
     RETURNING pending.execution_id, pending.attempt
 )
 UPDATE execution
 SET status = 'queued'
 FROM put
-WHERE execution.id = put.execution_id
+WHERE execution.id = ANY ($1)
+  AND execution.id = put.execution_id
   AND execution.attempt = put.attempt
   AND execution.status = 'created'
 
@@ -184,7 +185,8 @@ RETURNING execution_id
 WITH put AS (
     DELETE FROM pending
     USING unnest($1::uuid[], $2::smallint[]) AS done (execution_id, attempt)
-    WHERE pending.execution_id = done.execution_id
+    WHERE pending.execution_id = ANY ($1)
+      AND pending.execution_id = done.execution_id
       AND pending.attempt = done.attempt
     RETURNING pending.execution_id, pending.attempt
 ),
@@ -192,7 +194,8 @@ moved AS (
     UPDATE execution
     SET status = 'queued'
     FROM put
-    WHERE execution.id = put.execution_id
+    WHERE execution.id = ANY ($1)
+      AND execution.id = put.execution_id
       AND execution.attempt = put.attempt
       AND execution.status = 'created'
     RETURNING execution.id, execution.service_id, execution.attempt
@@ -254,7 +257,8 @@ LIMIT $2
 -- Of attempts that are over otherwise.
 DELETE FROM lease
 USING unnest($1::uuid[], $2::smallint[]) AS lost (execution_id, attempt)
-WHERE lease.execution_id = lost.execution_id
+WHERE lease.execution_id = ANY ($1)
+  AND lease.execution_id = lost.execution_id
   AND lease.attempt = lost.attempt
 
 -- name: give back
@@ -331,7 +335,8 @@ CROSS JOIN LATERAL (
 -- An agent has them now, or nobody can begin them any more: they need not be published again.
 DELETE FROM pending
 USING unnest($1::uuid[], $2::smallint[]) AS begun (execution_id, attempt)
-WHERE pending.execution_id = begun.execution_id
+WHERE pending.execution_id = ANY ($1)
+  AND pending.execution_id = begun.execution_id
   AND pending.attempt = begun.attempt
 
 -- name: beats
