@@ -59,7 +59,9 @@ async def test_the_token_of_a_service_opens_nothing_of_another(api: Api) -> None
     assert (await ask(api, token, f"/agents/{one['id']}", "POST")).status_code == 401
 
 
-@pytest.mark.parametrize("token", ["", ".", "agents", "agents.", "agent.x.", "agent.6b01f9f5fe7179bed309bb0b.00", "é.é"])
+@pytest.mark.parametrize(
+    "token", ["", ".", "agents", "agents.", "agent.x.", "agent.6b01f9f5fe7179bed309bb0b.00", "é.é"]
+)
 async def test_a_token_that_we_did_not_make_opens_nothing(api: Api, token: str) -> None:
     response = await api.client.get(f"{API}/agents", headers={"authorization": f"Bearer {token}".encode()})
     assert response.status_code == 401
