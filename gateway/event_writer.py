@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backbone.kit import metrics
+from backbone.kit.few_lines import Few
 from backbone.model.errors import Unavailable
 from backbone.model.events import Event
 from backbone.ports import EventLog
@@ -29,6 +30,7 @@ MOST_WAITING = 100_000_000  # bytes
 _AN_EVENT = 1_000  # bytes that an event takes beside its documents, about
 
 log = logging.getLogger(__name__)
+log.addFilter(Few(2))  # a minute: each failed request has its answer, and the log says that there are such
 
 
 @dataclass(frozen=True, slots=True, eq=False)

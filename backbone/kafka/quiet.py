@@ -5,35 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from backbone.kit.few_lines import Few
+
 LINES: Final = 3
-"""Of aiokafka, a minute and process. The rest is counted, and the next line that comes through tells how many."""
+"""Of aiokafka, a minute and process."""
 
-MINUTE: Final = 60.0  # seconds
-
-
-class Few(logging.Filter):
-    """Lets the first lines of each minute through."""
-
-    def __init__(self, lines: int = LINES) -> None:
-        super().__init__()
-        self._lines = lines
-        self._began = float("-inf")
-        self._shown = 0
-        self._held_back = 0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.created - self._began >= MINUTE:
-            self._began, self._shown = record.created, 0
-        if self._shown >= self._lines:
-            self._held_back += 1
-            return False
-        self._shown += 1
-        if self._held_back:
-            record.held_back, self._held_back = self._held_back, 0
-        return True
-
-
-_few = Few()
+_few = Few(LINES)
 
 
 def fewer_lines() -> None:

@@ -11,13 +11,24 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
+
+from backbone.kit.few_lines import Few
 
 FIRST_PAUSE = 0.05  # seconds
 LONGEST_PAUSE = 2.0
 STEADY = 5.0
 """A loop that worked this long before it broke begins again with the first pause."""
 
+SLOWEST = 15.0
+"""No server that is away needs longer to be found so."""
+
+LINES: Final = 4
+"""Of all loops of a process about what went away, a minute. What is wrong now is in `Health`."""
+
 log = logging.getLogger(__name__)
+away = logging.getLogger(f"{__name__}.away")
+away.addFilter(Few(LINES))
 
 
 @dataclass
@@ -42,14 +53,15 @@ class Health:
 
 
 async def keep(name: str, body: Callable[[], Awaitable[None]], health: Health) -> None:
-    """Run `body` for ever. It is taken to be well once it has worked for as long as the pause before it was."""
+    """Run `body` for ever. It is taken to be well once it has worked for longer than the pause before it was, and longer
+    than it took to break: who waits for a silent server's answer is not at work."""
     loop = asyncio.get_running_loop()
-    pause = FIRST_PAUSE
+    pause, broke_after = FIRST_PAUSE, 0.0
     health.broken(name, "starting")
     try:
         while True:
             began = loop.time()
-            steady = loop.call_later(pause, health.well, name)
+            steady = loop.call_later(max(pause, broke_after), health.well, name)
             try:
                 await body()
                 _broke(name, health, "ended")
@@ -57,8 +69,10 @@ async def keep(name: str, body: Callable[[], Awaitable[None]], health: Health) -
                 _broke(name, health, f"{type(error).__name__}: {error}", error)
             finally:
                 steady.cancel()
-            if loop.time() - began > STEADY:
+            worked = loop.time() - began
+            if worked > STEADY:
                 pause = FIRST_PAUSE
+            broke_after = 1.5 * worked if worked < SLOWEST else 0.0
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
     finally:
@@ -67,7 +81,9 @@ async def keep(name: str, body: Callable[[], Awaitable[None]], health: Health) -
 
 def _broke(name: str, health: Health, reason: str, error: Exception | None = None) -> None:
     if health.wrong.get(name) != reason:  # said once, and not with every try
-        log.warning("loop broke, begins again", extra={"loop": name, "reason": reason}, exc_info=_trace_of(error))
+        trace = _trace_of(error)
+        told = away if trace is None else log
+        told.warning("loop broke, begins again", extra={"loop": name, "reason": reason}, exc_info=trace)
     health.broken(name, reason)
 
 

@@ -16,9 +16,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from backbone.kafka import consumer, quiet, topics
+from backbone.kafka import consumer, topics
 from backbone.kafka.connection import Connection
 from backbone.kafka.topics import Topic
+from backbone.kit.few_lines import Few
 from backbone.kit import metrics
 from backbone.model.errors import Invalid, InvalidEvent, Unavailable
 from backbone.model.events import MAX_EVENT_BYTES, DeadLetter, Event
@@ -351,7 +352,7 @@ def in_order(ids: list[str]) -> bool:
 
 
 def test_of_a_flood_of_lines_a_few_come_through_and_the_rest_is_counted(caplog: pytest.LogCaptureFixture) -> None:
-    few = quiet.Few(3)
+    few = Few(3)
     logger = logging.Logger("a chatty library")
     logger.addFilter(few)
     logger.addHandler(caplog.handler)

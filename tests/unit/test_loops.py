@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from backbone.kit import loops
+from backbone.kit.few_lines import Few
 from backbone.kit.loops import Health, keep
 
 
@@ -18,6 +19,7 @@ from backbone.kit.loops import Health, keep
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "FIRST_PAUSE", 0.002)
     monkeypatch.setattr(loops, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(loops.away, "filters", [Few(loops.LINES)])
 
 
 @asynccontextmanager
@@ -150,6 +152,39 @@ async def test_what_broke_is_said_once_and_again_when_it_is_something_else(caplo
             await until(lambda: begun >= 6)
     said = [record.__dict__["reason"] for record in caplog.records]
     assert said == ["OSError: first", "OSError: second"]
+
+
+async def test_a_loop_that_waits_long_before_it_breaks_is_not_taken_to_be_well_meanwhile() -> None:
+    begun = 0
+    was_well: list[bool] = []
+    health = Health()
+
+    async def body() -> None:
+        nonlocal begun
+        begun += 1
+        await asyncio.sleep(0.2)  # longer than any pause
+        was_well.append(health.ready)
+        raise TimeoutError("no answer")
+
+    async with kept(body, health):
+        await until(lambda: begun >= 4)
+    assert was_well == [True, False, False]
+
+
+async def test_of_what_is_said_of_a_server_that_is_away_a_few_lines_come_through(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun = 0
+
+    async def body() -> None:
+        nonlocal begun
+        begun += 1
+        raise OSError(f"another reason each time: {begun}")
+
+    with caplog.at_level(logging.WARNING):
+        async with kept(body, Health()):
+            await until(lambda: begun >= 3 * loops.LINES)
+    assert len(caplog.records) == loops.LINES
 
 
 async def test_a_mistake_of_ours_has_a_traceback_and_a_server_that_went_away_none(
