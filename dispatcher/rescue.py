@@ -2,14 +2,15 @@
 or an end.
 
 A lease that ran out is looked at twice before anything is done: after an outage of the database every agent is late,
-and the living ones renew theirs as soon as they can.
+and the living ones renew theirs as soon as they can. While we are deaf, because what agents speak through is away, nobody
+is taken for lost, nor for a lease's time after.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -78,11 +79,18 @@ def _reset(lease: ExpiredLease, now: datetime) -> Settlement:
     )
 
 
-async def run(database: Database, wakeups: Wakeups, lease: timedelta) -> None:
+async def run(database: Database, wakeups: Wakeups, lease: timedelta, hears: Callable[[], bool] = lambda: True) -> None:
+    clock = asyncio.get_running_loop().time
+    silence_counts_from = clock()
     seen: set[tuple[UUID, int]] = set()
     async with database.lane(durable=False) as connection:
         while True:
             await asyncio.sleep(lease.total_seconds() / 6)
+            if not hears():
+                silence_counts_from = clock() + lease.total_seconds()
+            if clock() < silence_counts_from:
+                seen.clear()
+                continue
             expired = await _expired(connection, lease)
             certain = [one for one in expired if (one.execution_id, one.attempt) in seen]
             seen = {(one.execution_id, one.attempt) for one in expired}

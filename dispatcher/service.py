@@ -15,6 +15,9 @@ from backbone.store.wakeups import Wakeups
 from dispatcher import cron, enqueue, leader, prune, republish, rescue, settle
 from dispatcher.retry import RetryPolicy
 
+EARS = frozenset({"settle", "answers"})
+"""The loops by which agents are heard: of their reports, and of their questions where they have no database to tell."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatcherSettings:
@@ -43,7 +46,8 @@ async def run(
                 republishing = partial(republish.run, database, work_queue, wakeups, settings.republish_after)
                 periodic.create_task(keep("republish", republishing, health))
             periodic.create_task(keep("cron", partial(cron.run, database, work_queue, wakeups), health))
-            periodic.create_task(keep("rescue", partial(rescue.run, database, wakeups, settings.lease), health))
+            rescuing = partial(rescue.run, database, wakeups, settings.lease, lambda: not EARS & health.wrong.keys())
+            periodic.create_task(keep("rescue", rescuing, health))
             periodic.create_task(keep("prune", partial(prune.run, database, settings.retention), health))
             periodic.create_task(keep("measure", partial(prune.measure, database, work_queue), health))
 

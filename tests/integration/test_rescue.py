@@ -111,6 +111,40 @@ async def test_the_last_attempt_is_not_run_again(here: Running, hand: Hand) -> N
     assert (await row(here))["attempt"] == 1
 
 
+async def test_nobody_is_taken_for_lost_while_nobody_is_heard_nor_for_a_lease_after(here: Running, hand: Hand) -> None:
+    deaf, looks = True, 0
+
+    def hears() -> bool:
+        nonlocal looks
+        looks += 1
+        return not deaf
+
+    lost = Hand(here)
+    rescuing = asyncio.create_task(rescue.run(here.parts.database, here.parts.wakeups, LEASE, hears))
+    async with at_work(here, "settle"):
+        for one in (hand, lost):
+            [item] = await one.begin()
+            await one.beat(LEASE)
+            await one.send(started(item))
+        await here.until("SELECT count(*) = 2 FROM execution WHERE status = 'in-progress'")
+        await here.until("SELECT count(*) = 2 FROM agent_session WHERE lease_until < now()")
+        enough = looks + 5
+        async with asyncio.timeout(20):
+            while looks < enough:
+                await asyncio.sleep(0.01)
+        assert await here.rows("SELECT FROM execution WHERE status <> 'in-progress'") == []
+        await hand.beat(timedelta(minutes=1))
+        deaf, heard = False, datetime.now(UTC)
+        await here.until("SELECT count(*) = 1 FROM execution WHERE status = 'failed'")
+    rescuing.cancel()
+    await asyncio.wait([rescuing])
+    [found] = await here.rows("SELECT finished_at FROM execution WHERE status = 'failed'")
+    # The last deaf look was at most a sixth of a lease before it heard.
+    assert found["finished_at"] - heard > LEASE / 2
+    [lease] = await here.rows("SELECT session_id FROM lease")
+    assert lease["session_id"] == hand.session
+
+
 @pytest.mark.parametrize("how", ["after a beat", "without a word", "in order"])
 async def test_what_was_never_started_is_given_back_and_not_counted(here: Running, hand: Hand, how: str) -> None:
     async with at_work(here, "rescue", "enqueue"):
