@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +24,8 @@ from tests.support.servers import free_port
 
 CHUNK = 64 * 1024
 RST_ON_CLOSE = struct.pack("ii", 1, 0)
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Proxy:
@@ -71,12 +74,16 @@ class Proxy:
         if self._listener is None:
             self._listener = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
 
+    async def reach(self) -> Streams:
+        """What is behind."""
+        return await asyncio.open_connection(*self._target)
+
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         link = self._links[task] = _Link(reader, writer, self._flowing)
         try:
-            await link.carry(*self._target)
+            await link.carry(self.reach)
         finally:
             del self._links[task]
             link.reset()
@@ -92,11 +99,11 @@ class _Link:
         self._flowing = flowing
         self._ended: set[asyncio.StreamWriter] = set()
 
-    async def carry(self, host: str, port: int) -> None:
+    async def carry(self, reach: Callable[[], Awaitable[Streams]]) -> None:
         """Until both sides have ended, or one is lost."""
         await self._flowing.wait()
         try:
-            reader, self._server = await asyncio.open_connection(host, port)
+            reader, self._server = await reach()
             async with asyncio.TaskGroup() as ways:
                 ways.create_task(self._pass(self._reader, self._server))
                 ways.create_task(self._pass(reader, self._client))
