@@ -1,17 +1,39 @@
-"""The whole engine as processes: one for the tests of a file that leave it as they found it."""
+"""The whole engine as processes: one a profile for the tests of a file that leave it as they found it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from tests.support import engine as engines
 from tests.support.engine import Engine
+from tests.support.profiles import Cluster, Embedded, Environment, Profile
+
+
+@pytest.fixture(scope="module", params=["embedded", "cluster"])
+def profile(request: pytest.FixtureRequest) -> Profile:
+    if request.param == "embedded":
+        return Embedded()
+    return Cluster(request.getfixturevalue("kafka_server"), request.getfixturevalue("rabbitmq_server"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def place(profile: Profile) -> AsyncIterator[Environment]:
+    async with profile.place() as environment:
+        yield environment
+
+
+@pytest_asyncio.fixture
+async def own_place(profile: Profile) -> AsyncIterator[Environment]:
+    """For the engines that a test starts by itself."""
+    async with profile.place() as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(place: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Shared: a test works in a project of its own."""
-    with engines.running(tmp_path_factory.mktemp("engine") / "data", TRIGGER_ENGINE_LEASE="2s") as engine:
+    with engines.running(tmp_path_factory.mktemp("engine") / "data", TRIGGER_ENGINE_LEASE="2s", **place) as engine:
         yield engine

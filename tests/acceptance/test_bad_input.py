@@ -164,13 +164,14 @@ async def test_bad_ones_among_good_ones_stop_none_of_them(project: Project) -> N
 
 
 async def test_the_same_id_is_one_event_in_a_request_and_in_another(project: Project) -> None:
-    first, same = (project.event("the same", entity_id=entity) for entity in ("first", "second"))
+    first, same = (project.event("the same", entity_id="one", entity={"told": told}) for told in ("first", "again"))
     await project.publish(first, same, first)
     await project.publish(same)
     await goes_on(project)
-    assert await project.engine.value("SELECT count(*) FROM event WHERE id = 'the same'") == 1
-    (execution,) = await project.engine.sql("SELECT entity_id FROM execution WHERE event_id = 'the same'")
-    assert execution["entity_id"] == "first"
+    await project.until_carried()
+    (kept,) = await project.engine.sql("SELECT entity FROM event WHERE id = 'the same'")
+    assert json.loads(kept["entity"])["told"] == "first"
+    assert await project.engine.value("SELECT count(*) FROM execution WHERE event_id = 'the same'") == 1
 
 
 async def test_clocks_that_are_wrong_change_no_order_and_lose_nothing(project: Project) -> None:

@@ -81,9 +81,10 @@ def kill(engine: Engine, victims: Sequence[str]) -> list[float]:
 async def asserted(project: Project, events: Sequence[dict[str, Any]]) -> None:
     """What must hold whoever was killed, by the counts in the database."""
     engine = project.engine
-    kept = await engine.value("SELECT count(*) FROM event WHERE project_id = $1", project.id)
-    assert kept == len(events), "an event that was answered 2xx is lost, or one is there twice"
     matching = [one for one in events if one["entity"]["type"] == "file"]
+    kept = await engine.value("SELECT count(*) FROM event WHERE project_id = $1", project.id)
+    keeps_all = "TRIGGER_ENGINE_KAFKA" not in engine.environment
+    assert kept == len(events if keeps_all else matching), "an event answered 2xx is lost, or one is there twice"
     expected = {"Once": len({one["entity"]["id"] for one in matching}), "Always": len(matching)}
     recorded = await engine.sql(
         "SELECT trigger.name, count(*), count(DISTINCT CASE name WHEN 'Once' THEN entity_id ELSE event_id END) AS keys"

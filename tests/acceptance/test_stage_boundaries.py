@@ -21,6 +21,7 @@ import pytest
 from dispatcher.rescue import LOST
 from tests.support import load
 from tests.support.engine import OUTAGE, Engine, Project
+from tests.support.profiles import Embedded, Profile
 
 CODE = """
 import os, time
@@ -150,6 +151,12 @@ class Boundary:
 
     async def ran_once(self, event: dict[str, Any]) -> None:
         assert await self.ended(event) == Ended("success", 1, 1, [(1, "success")], [])
+
+
+@pytest.fixture(scope="module")
+def profile() -> Profile:
+    """The boundaries of the cluster profile are others: test_cluster_boundaries.py."""
+    return Embedded()
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.engine import STOPS_WITHIN, Engine
+from tests.support.profiles import Environment
 
 ENDLESS = "import time\ndef run(item):\n    time.sleep(1000)\n"
 ECHO = "def run(item):\n    return item['id']\n"
@@ -25,8 +26,8 @@ def data(tmp_path: Path) -> Iterator[Path]:
     Engine(data).end_whatever_is_left()
 
 
-async def test_ctrl_c_and_sigterm_end_everything_and_the_next_up_goes_on(data: Path) -> None:
-    engine = Engine(data, **QUICK)
+async def test_ctrl_c_and_sigterm_end_everything_and_the_next_up_goes_on(data: Path, own_place: Environment) -> None:
+    engine = Engine(data, **QUICK, **own_place)
     engine.start()
     project = await engine.project("endless", ENDLESS)
     await project.publish(project.event("1"))
@@ -46,16 +47,16 @@ async def test_ctrl_c_and_sigterm_end_everything_and_the_next_up_goes_on(data: P
     engine.stop()
 
 
-async def test_ctrl_c_while_it_starts_ends_it_and_leaves_nothing(data: Path) -> None:
+async def test_ctrl_c_while_it_starts_ends_it_and_leaves_nothing(data: Path, own_place: Environment) -> None:
     for begun in ("postgres", "engine"):
-        engine = Engine(data)
+        engine = Engine(data, **own_place)
         engine.launch()
         engine.pid(begun)
         engine.stop()
 
 
-async def test_a_killed_up_leaves_no_process_and_a_new_one_goes_on(data: Path) -> None:
-    engine = Engine(data, **QUICK)
+async def test_a_killed_up_leaves_no_process_and_a_new_one_goes_on(data: Path, own_place: Environment) -> None:
+    engine = Engine(data, **QUICK, **own_place)
     engine.start()
     project = await engine.project("endless", ENDLESS, onReset="rerun", maxAttempts=3)
     await project.publish(project.event("1"))
@@ -78,9 +79,9 @@ def test_a_second_up_on_a_folder_is_refused_and_says_who_holds_it(engine: Engine
     assert engine.is_ready()
 
 
-async def test_the_roles_run_apart(data: Path) -> None:
+async def test_the_roles_run_apart(data: Path, own_place: Environment) -> None:
     postgres, engine, dispatcher, gateway, agents = (
-        Engine(data, only, **QUICK) for only in ("postgres", "engine", "dispatcher", "gateway", "agents")
+        Engine(data, only, **QUICK, **own_place) for only in ("postgres", "engine", "dispatcher", "gateway", "agents")
     )
     postgres.launch()
     postgres.until_true((data / "postgres.json").exists, "PostgreSQL runs")
@@ -141,8 +142,8 @@ async def test_it_is_not_ready_while_a_part_stands_still(engine: Engine) -> None
     engine.until_true(engine.is_ready, "it is ready again", within=10)
 
 
-def test_a_part_that_does_not_end_is_made_to(data: Path) -> None:
-    engine = Engine(data)
+def test_a_part_that_does_not_end_is_made_to(data: Path, own_place: Environment) -> None:
+    engine = Engine(data, **own_place)
     engine.start()
     engine.send("dispatcher", signal.SIGSTOP)
     began = time.monotonic()
