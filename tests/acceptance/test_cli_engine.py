@@ -53,6 +53,8 @@ def test_events_are_published_from_every_shape_of_a_file(typist: Typist, shape: 
     events = [typist.event() for _ in range(7)]
     file = typist.written("events.json", shape(events))
     assert typist.told("publish", file, "--project", typist.project, "--batch", "3") == "7 accepted, 0 refused\n"
+    if not typist.engine.keeps_every_event:
+        return
     found = typist.answered("events", "show", events[6]["id"], "--project", typist.project)
     assert found["entity"] == events[6]["entity"]
 

@@ -18,6 +18,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support import load, profiles
+from tests.support.boundary import HELD, RECORDING
 from tests.support.engine import PATIENCE, Project
 from tests.support.site import Site, site
 
@@ -163,3 +164,20 @@ async def test_a_network_that_is_cut_under_load_loses_and_doubles_nothing(here: 
         assert max(written.values(), default=0) <= LINES, written
     await here.asserted(events)
     await here.until_ready(True, GOES_ON_WITHIN)
+
+
+async def test_an_engine_that_dies_between_its_commit_and_the_offsets_doubles_nothing(here: UnderLoad) -> None:
+    engine, network = here.site.engine, here.site.networks["kafka"]
+    events = here.events(AN_ENTITY)
+    async with engine.connection() as connection:
+        await connection.execute("BEGIN; LOCK TABLE claim IN EXCLUSIVE MODE")
+        await load.publish(engine, events, RATE)
+        await engine.until(f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {HELD})", RECORDING)
+        network.stall()
+    await engine.until(
+        "SELECT count(*) = $2 FROM execution WHERE event_id = ANY ($1)", [one["id"] for one in events], 1 + AN_ENTITY
+    )
+    assert await profiles.lag({**engine.environment, "TRIGGER_ENGINE_KAFKA": here.site.kafka}) == AN_ENTITY
+    await here.until_true(lambda: engine.kill("engine") > 0, "the engine is dead")
+    network.restore()
+    await here.asserted(events)

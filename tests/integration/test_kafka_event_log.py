@@ -19,8 +19,8 @@ import pytest
 from backbone.kafka import consumer, topics
 from backbone.kafka.connection import Connection
 from backbone.kafka.topics import Topic
-from backbone.kit.few_lines import Few
 from backbone.kit import metrics
+from backbone.kit.few_lines import Few
 from backbone.model.errors import Invalid, InvalidEvent, Unavailable
 from backbone.model.events import MAX_EVENT_BYTES, DeadLetter, Event
 from backbone.ports import EventLog

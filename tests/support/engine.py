@@ -138,6 +138,11 @@ class Engine:
     # As its users see it
 
     @property
+    def keeps_every_event(self) -> bool:
+        """In PostgreSQL. Where they come from Kafka, it keeps those that matched."""
+        return "TRIGGER_ENGINE_KAFKA" not in self.environment
+
+    @property
     def url(self) -> str:
         url: str = json.loads((self.data / "gateway.json").read_text())["url"]
         return url
@@ -203,8 +208,13 @@ class Engine:
         async with self.connection() as connection:
             return await connection.fetchval(statement, *arguments)
 
+    @property
+    def dsn(self) -> str:
+        dsn: str = json.loads(self.database.read_text())["dsn"]
+        return dsn
+
     def connection(self) -> _Connection:
-        return _Connection(json.loads(self.database.read_text())["dsn"])
+        return _Connection(self.dsn)
 
     async def until(self, statement: str, *arguments: Any, within: float = PATIENCE) -> None:
         """Until the statement gives true. The database may be down meanwhile: it is where every part writes."""
@@ -281,7 +291,7 @@ class Project:
 
     async def until_carried(self) -> None:
         """Everything that was accepted so far went through the engine."""
-        if "TRIGGER_ENGINE_KAFKA" in self.engine.environment:
+        if not self.engine.keeps_every_event:
             async with asyncio.timeout(PATIENCE):
                 while await profiles.lag(self.engine.environment):
                     await asyncio.sleep(0.1)

@@ -113,6 +113,7 @@ class Site:
     engine: Engine
     servers: dict[str, Server]
     networks: dict[str, Network]
+    kafka: str  #: where it is without a proxy
 
     async def kill(self, name: str) -> None:
         """kill -9. Of RabbitMQ once it has kept what was declared (tests/support/rabbitmq.py says why)."""
@@ -163,6 +164,6 @@ async def site(folder: Path, **environment: str) -> AsyncIterator[Site]:
         engine.database = database.up.database
         stack.callback(engine.end_whatever_is_left)
         engine.start()
-        yield Site(engine, {"kafka": broker, "rabbitmq": queues, "postgres": database}, networks)
+        yield Site(engine, {"kafka": broker, "rabbitmq": queues, "postgres": database}, networks, broker.broker.address)
         if engine.process.poll() is None:
             engine.stop()
