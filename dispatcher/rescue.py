@@ -2,8 +2,8 @@
 or an end.
 
 A lease that ran out is looked at twice before anything is done: after an outage of the database every agent is late,
-and the living ones renew theirs as soon as they can. While we are deaf, because what agents speak through is away, nobody
-is taken for lost, nor for a lease's time after.
+and the living ones renew theirs as soon as they can. While we are deaf, because what agents speak through is away,
+nobody is taken for lost, nor for a lease's time after.
 """
 
 from __future__ import annotations

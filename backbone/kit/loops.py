@@ -53,8 +53,8 @@ class Health:
 
 
 async def keep(name: str, body: Callable[[], Awaitable[None]], health: Health) -> None:
-    """Run `body` for ever. It is taken to be well once it has worked for longer than the pause before it was, and longer
-    than it took to break: who waits for a silent server's answer is not at work."""
+    """Run `body` for ever. It is taken to be well once it has worked for longer than the pause before it was, and
+    longer than it took to break: who waits for a silent server's answer is not at work."""
     loop = asyncio.get_running_loop()
     pause, broke_after = FIRST_PAUSE, 0.0
     health.broken(name, "starting")

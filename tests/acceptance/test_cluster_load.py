@@ -8,9 +8,10 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 import pytest
@@ -31,6 +32,8 @@ TAKES_OVER_WITHIN = 2.0
 """Seconds after the session of the dead."""
 SLOW_MACHINE = 4.0
 """Seconds that a busy machine takes longer."""
+STARTS_WITHIN = 60.0 + EVENTS / 1000
+"""Seconds, of one event behind so many of another project: an engine records at least 1,000 a second before it."""
 GROWS = 200  # MB: what a process may grow by under load
 A_BATCH = 300 + 200  # what an engine records at a time, and what an agent takes
 
@@ -60,6 +63,7 @@ class Many:
     """One gateway, dispatcher and host of agents; engines come and go."""
 
     gateway: Engine
+    agents: Engine
     place: Environment
     folder: Path
     engines: list[RoleProcess] = field(default_factory=list)
@@ -69,6 +73,18 @@ class Many:
         started = RoleProcess("engine", self.gateway.data, environment)
         self.engines.append(started)
         return started
+
+    @contextmanager
+    def agents_of_one_project_only(self, project: Project) -> Iterator[None]:
+        self.agents.process.terminate()
+        assert self.agents.wait() == 0
+        environment = {**self.place, "TRIGGER_ENGINE_URL": self.gateway.url}
+        agent = RoleProcess("agent", self.gateway.data, environment, "--service", project.service_id)
+        try:
+            yield
+        finally:
+            assert agent.end() == 0
+            self.agents.launch()
 
     def until_shared(self, *shares: int) -> None:
         """The partitions are with so many of the living engines, so many each."""
@@ -111,7 +127,7 @@ def many(place: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "TRIGGER_ENGINE_QUEUE_LIMIT": str(QUEUE_LIMIT),
     }
     parts = {only: Engine(data, only, **place) for only in ("postgres", "dispatcher", "gateway", "agents")}
-    many = Many(parts["gateway"], place, folder)
+    many = Many(parts["gateway"], parts["agents"], place, folder)
     try:
         parts["postgres"].launch()
         parts["postgres"].until_true((data / "postgres.json").exists, "PostgreSQL runs")
@@ -229,7 +245,16 @@ class Watch:
                 found[f"{role} {pid}"] = pages * os.sysconf("SC_PAGE_SIZE") // 2**20
         return found
 
-    async def run(self) -> None:
+    @asynccontextmanager
+    async def during(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self) -> None:
         connection = await aio_pika.connect(self._many.place["TRIGGER_ENGINE_RABBITMQ"])
         async with connection:
             channel = await connection.channel()
@@ -239,6 +264,9 @@ class Watch:
                 for name, size in self._memory().items():
                     self.most[name] = max(self.most[name], size)
                 await asyncio.sleep(0.1)
+
+    def told(self) -> dict[str, str]:
+        return {name: f"{self.before[name]} to {size}" for name, size in self.most.items() if name in self.before}
 
     @property
     def grown(self) -> dict[str, int]:
@@ -250,46 +278,46 @@ async def test_what_nobody_runs_waits_in_postgresql_and_keeps_nobody_elses_from_
     other, _ = await many.project("other")
     await flood.publish(flood.event("first"))  # so that there is a queue
     await flood.until_ended(1)
-    await many.gateway.ask("POST", f"/services/{flood.service_id}/stop")
-    await many.gateway.until(
-        "SELECT NOT EXISTS (SELECT FROM agent_session WHERE service_id = $1 AND lease_until > now())", flood.service_id
-    )
     watch = Watch(many, flood.service_id)
-    watching = asyncio.create_task(watch.run())
-
-    began = time.monotonic()
-    ids = await many.publish(flood, EVENTS)
-    sent = time.monotonic()
-    await other.publish(other.event("one"))
-    await other.until_ended(1, within=300)
-    print(f"{EVENTS} sent in {sent - began:.1f} s, the one event ended {time.monotonic() - sent:.1f} s after them")
-    await many.gateway.until(
-        "SELECT count(*) = $2 FROM execution WHERE service_id = $1", flood.service_id, EVENTS + 1, within=300
-    )
-    print(f"all recorded after {time.monotonic() - began:.1f} s")
-    waiting = "SELECT count(*) FROM pending WHERE service_id = $1 AND published_at IS"
-    await many.gateway.until(f"SELECT ({waiting} NOT NULL) = $2", flood.service_id, QUEUE_LIMIT)
-    assert await many.gateway.value(f"{waiting} NULL", flood.service_id) == EVENTS - QUEUE_LIMIT
-    created = "SELECT count(*) FROM execution WHERE service_id = $1 AND status = 'created'"
-    assert await many.gateway.value(created, flood.service_id) == EVENTS - QUEUE_LIMIT
-    assert await many.gateway.value(
-        "SELECT max(due) FILTER (WHERE published_at IS NOT NULL) <= min(due) FILTER (WHERE published_at IS NULL)"
-        " FROM pending WHERE service_id = $1",
-        flood.service_id,
-    ), "a younger one was enqueued before an older one"
-
-    await many.gateway.ask("POST", f"/services/{flood.service_id}/resume")
-    executions = await flood.until_ended(EVENTS + 1, within=600)
-    print(f"all executed after {time.monotonic() - began:.1f} s; grown by {watch.grown} MB to {dict(watch.most)}")
-    assert watching.cancel()
-    await asyncio.wait([watching])
+    async with watch.during():
+        with many.agents_of_one_project_only(other):
+            ids = await many.publish(flood, EVENTS)
+            sent = time.monotonic()
+            await other.publish(other.event("one"))
+            await other.until_ended(1, within=STARTS_WITHIN)
+            print(f"the one event ended {time.monotonic() - sent:.1f} s after {EVENTS:,} others were sent")
+            recorded = "SELECT count(*) = $2 FROM execution WHERE service_id = $1"
+            await many.gateway.until(recorded, flood.service_id, EVENTS + 1, within=300)
+            print(f"all recorded {time.monotonic() - sent:.1f} s after they were sent")
+            await waits_in_postgresql(many.gateway, flood.service_id)
+        resumed = time.monotonic()
+        executions = await flood.until_ended(EVENTS + 1, within=600)
+        print(f"all executed in {time.monotonic() - resumed:.1f} s; MB: {watch.told()}")
     assert watch.deepest == QUEUE_LIMIT
-    assert max(watch.grown.values()) <= GROWS, watch.grown
+    assert max(watch.grown.values()) <= GROWS, watch.told()
     assert Counter((one["status"], one["attempt"]) for one in executions) == {("success", 1): EVENTS + 1}
     assert {one["event_id"] for one in executions} == {*ids, "first"}
-    # Oldest first: nobody is further ahead than what the queue and a batch hold.
-    age = {str(one["id"]): number for number, one in enumerate(sorted(executions, key=lambda one: one["created_at"]))}
-    began_in = starts.read_text().split()
-    assert len(began_in) == EVENTS + 1
-    ahead = max(age[execution_id] - number for number, execution_id in enumerate(began_in))
+    assert_oldest_first(executions, starts.read_text().split())
+
+
+async def waits_in_postgresql(engine: Engine, service_id: str) -> None:
+    """All that is beyond the limit, and the oldest are not among it."""
+    pending = "SELECT count(*) FROM pending WHERE service_id = $1 AND published_at IS"
+    await engine.until(f"SELECT ({pending} NOT NULL) = $2", service_id, QUEUE_LIMIT)
+    assert await engine.value(f"{pending} NULL", service_id) == EVENTS - QUEUE_LIMIT
+    created = "SELECT count(*) FROM execution WHERE service_id = $1 AND status = 'created'"
+    assert await engine.value(created, service_id) == EVENTS - QUEUE_LIMIT
+    assert await engine.value(
+        "SELECT max(due) FILTER (WHERE published_at IS NOT NULL) <= min(due) FILTER (WHERE published_at IS NULL)"
+        " FROM pending WHERE service_id = $1",
+        service_id,
+    ), "a younger one was enqueued before an older one"
+
+
+def assert_oldest_first(executions: Sequence[Mapping[str, Any]], started: Sequence[str]) -> None:
+    """Nobody began further ahead than what the queue and a batch hold."""
+    by_age = sorted(executions, key=lambda one: one["created_at"])
+    age = {str(one["id"]): number for number, one in enumerate(by_age)}
+    assert len(started) == len(age)
+    ahead = max(age[execution_id] - number for number, execution_id in enumerate(started))
     assert ahead <= QUEUE_LIMIT + A_BATCH, f"one began {ahead} places too early"

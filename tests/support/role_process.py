@@ -20,12 +20,12 @@ from tests.support.engine import ROOT
 class RoleProcess:
     """Known by `data`, as the processes of an `up` on that folder are."""
 
-    def __init__(self, role: str, data: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, role: str, data: Path, environment: Mapping[str, str], *options: str) -> None:
         self.log = data.with_name(f"{data.name}-run-{role}.log")
         self._port = servers.free_port()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TRIGGER_ENGINE_")}
         dies_with_us = [become.__file__, str(os.getpid()), str(signal.SIGKILL.value), str(os.geteuid())]
-        words = ["run", role, "--data", str(data)]
+        words = ["run", role, "--data", str(data), *options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-I", "-S", *dies_with_us, sys.executable, "-m", "launcher.cli", *words],
