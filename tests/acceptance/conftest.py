@@ -12,7 +12,15 @@ from tests.support.engine import Engine
 from tests.support.profiles import Cluster, Embedded, Environment, Profile
 
 
-@pytest.fixture(scope="module", params=["embedded", "cluster"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """In both profiles, where no `profiles` of the test or else of its file says otherwise."""
+    if "profile" in metafunc.fixturenames:
+        chosen = metafunc.definition.get_closest_marker("profiles")
+        names = chosen.args if chosen else ("embedded", "cluster")
+        metafunc.parametrize("profile", names, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def profile(request: pytest.FixtureRequest) -> Profile:
     if request.param == "embedded":
         return Embedded()

@@ -105,16 +105,20 @@ async def asserted(project: Project, events: Sequence[dict[str, Any]]) -> None:
         assert left == 0, f"{left} rows are left in {what}"
 
 
-SERVING = ("engine", "dispatcher", "gateway", "postgres")
-
-
-@pytest.mark.parametrize(
-    ("profile", "victims"), [*(("embedded", [one]) for one in SERVING), ("cluster", SERVING)], indirect=["profile"]
-)
+@pytest.mark.profiles("embedded")
+@pytest.mark.parametrize("victim", ["engine", "dispatcher", "gateway", "postgres"])
 async def test_killing_a_part_loses_nothing_and_starts_nothing_twice(
-    engine: Engine, tmp_path: Path, victims: Sequence[str]
+    engine: Engine, tmp_path: Path, victim: str
 ) -> None:
-    project, starts, _ = await under_fire(engine, tmp_path, victims)
+    await started_once(*await under_fire(engine, tmp_path, [victim]))
+
+
+@pytest.mark.profiles("cluster")
+async def test_killing_parts_loses_nothing_and_starts_nothing_twice(engine: Engine, tmp_path: Path) -> None:
+    await started_once(*await under_fire(engine, tmp_path, ["engine", "dispatcher", "gateway", "postgres"]))
+
+
+async def started_once(project: Project, starts: Counter[str], kills: Sequence[float]) -> None:
     executions = await project.executions()
     assert {str(execution["id"]) for execution in executions} == starts.keys()
     assert set(starts.values()) == {1}
@@ -140,7 +144,7 @@ async def test_a_killed_agent_loses_nothing_and_what_it_ran_is_rescued_within_th
     assert max(late) < 2, "rescued later than two seconds after the lease ran out"
 
 
-@pytest.mark.parametrize("profile", ["embedded"], indirect=True)
+@pytest.mark.profiles("embedded")
 async def test_a_killed_process_of_the_functions_loses_nothing_and_its_attempts_are_counted(
     engine: Engine, tmp_path: Path
 ) -> None:

@@ -17,6 +17,9 @@ from backbone.store import migrations
 from tests.support.engine import Engine
 from tests.support.typist import MAIN, Typist
 
+# The others end where an event or a definition is in PostgreSQL, in whatever profile.
+pytestmark = pytest.mark.profiles("embedded")
+
 
 @pytest.fixture
 def typist(engine: Engine, tmp_path: Path) -> Typist:
@@ -53,12 +56,11 @@ def test_events_are_published_from_every_shape_of_a_file(typist: Typist, shape: 
     events = [typist.event() for _ in range(7)]
     file = typist.written("events.json", shape(events))
     assert typist.told("publish", file, "--project", typist.project, "--batch", "3") == "7 accepted, 0 refused\n"
-    if not typist.engine.keeps_every_event:
-        return
     found = typist.answered("events", "show", events[6]["id"], "--project", typist.project)
     assert found["entity"] == events[6]["entity"]
 
 
+@pytest.mark.profiles("embedded", "cluster")
 def test_what_is_refused_is_told_with_its_line_and_kept_and_the_rest_is_taken(typist: Typist) -> None:
     nameless = {"resource": "Item", "action": "Created", "entity": {"mark": typist.project}}
     lines = [json.dumps(typist.event()), "{broken", "", json.dumps(nameless), json.dumps(typist.event())]
@@ -253,6 +255,7 @@ def test_names_of_triggers_are_completed_from_the_engine(typist: Typist) -> None
     assert f"plain,{name}" in completed.splitlines()
 
 
+@pytest.mark.profiles("embedded", "cluster")
 def test_an_event_becomes_an_execution_that_can_be_looked_at_and_run_again(typist: Typist) -> None:
     typist.deployed()
     typist.told("triggers", "apply", typist.written("t.json", typist.trigger()))
@@ -275,6 +278,7 @@ def test_an_event_becomes_an_execution_that_can_be_looked_at_and_run_again(typis
     assert typist.answered("executions", "show", identity)["latestStatus"]["status"] == "success"
 
 
+@pytest.mark.profiles("embedded", "cluster")
 def test_a_function_is_run_without_an_event_and_its_failure_is_told(typist: Typist) -> None:
     typist.deployed()
     typist.written("gray/service.json", {"maxAttempts": 1})
@@ -289,6 +293,7 @@ def test_a_function_is_run_without_an_event_and_its_failure_is_told(typist: Typi
     assert [execution["id"] for execution in typist.executions("--status", "failed")] == [failed]
 
 
+@pytest.mark.profiles("embedded", "cluster")
 def test_an_execution_is_asked_to_end(typist: Typist) -> None:
     typist.deployed()
     identity = typist.told("executions", "run", "gray", "--function", "wait", "--project", typist.project).strip()

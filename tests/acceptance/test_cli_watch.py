@@ -21,14 +21,10 @@ from launcher.cli.watching.items import Place
 from launcher.cli.watching.snapshot import Action, Change
 from tests.support.command_line import running
 from tests.support.engine import Engine
-from tests.support.profiles import Embedded, Profile
 from tests.support.typist import Typist
 
-
-@pytest.fixture(scope="module")
-def profile() -> Profile:
-    """What is told of a file is looked for among the events, and they are all in PostgreSQL."""
-    return Embedded()
+# What is told of a file is looked for among the events: all of them are in PostgreSQL there.
+pytestmark = pytest.mark.profiles("embedded")
 
 
 @pytest.fixture

@@ -15,18 +15,14 @@ import pytest
 from dispatcher.rescue import LOST
 from tests.support.boundary import RECORDING, Boundary, Ended
 from tests.support.engine import Engine
-from tests.support.profiles import Cluster, Profile
+
+pytestmark = pytest.mark.profiles("cluster")
 
 KEEPING, CONFIRMING = "%INSERT INTO event%", "%UPDATE pending%"
 LEASING, LEASED, SETTLING = "%INSERT INTO lease%", "COMMIT%", "%WITH told AS%"
 
 IS_KEPT = "SELECT EXISTS (SELECT FROM event WHERE id = $1)"
 IS_PENDING = "SELECT EXISTS (SELECT FROM pending JOIN execution ON execution.id = execution_id WHERE event_id = $1)"
-
-
-@pytest.fixture(scope="module")
-def profile(request: pytest.FixtureRequest) -> Profile:
-    return Cluster(request.getfixturevalue("kafka_server"), request.getfixturevalue("rabbitmq_server"))
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,7 @@ class UnderLoad:
 async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[UnderLoad]:
     folder = tmp_path_factory.mktemp("site")
     starts = folder / "starts"
-    async with site(folder) as made:
+    async with site(folder, **load.NO_LOOP) as made:
         project = await made.engine.project(
             "site", CODE.format(starts=str(starts)), TRIGGERS, runtime={"concurrency": 32}, onReset="rerun"
         )

@@ -20,8 +20,11 @@ from aiokafka import AIOKafkaProducer
 from backbone.kafka.consumer import Group
 from backbone.kafka.records import MAX_VALUE_BYTES
 from tests.support.engine import Engine, Project
-from tests.support.profiles import PARTITIONS, Cluster, Environment, Profile
+from tests.support.load import NO_LOOP
+from tests.support.profiles import PARTITIONS, Environment
 from tests.support.role_process import RoleProcess
+
+pytestmark = pytest.mark.profiles("cluster")
 
 EVENTS = int(os.environ.get("TRIGGER_ENGINE_TEST_EVENTS", "10000"))
 """Of the large loads. docs/cluster.md tells of 100,000."""
@@ -112,17 +115,13 @@ class Many:
 
 
 @pytest.fixture(scope="module")
-def profile(request: pytest.FixtureRequest) -> Profile:
-    return Cluster(request.getfixturevalue("kafka_server"), request.getfixturevalue("rabbitmq_server"))
-
-
-@pytest.fixture(scope="module")
 def many(place: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Many]:
     """Its engines are members of the group like any other: without a name of their own."""
     folder = tmp_path_factory.mktemp("many")
     data = folder / "data"
     place = {
         **place,
+        **NO_LOOP,
         "TRIGGER_ENGINE_KAFKA_INSTANCE_ID": "",
         "TRIGGER_ENGINE_QUEUE_LIMIT": str(QUEUE_LIMIT),
     }

@@ -10,7 +10,8 @@ import pytest
 from dispatcher.rescue import LOST
 from tests.support.boundary import STATUS, Boundary, Ended
 from tests.support.engine import Engine
-from tests.support.profiles import Embedded, Profile
+
+pytestmark = pytest.mark.profiles("embedded")
 
 APPENDING, MOVING, TAKING = "%INSERT INTO event (%", "%UPDATE reader%", "%DELETE FROM queue%"
 REPORTING, ACKNOWLEDGING = "%INSERT INTO report%", "%DELETE FROM report%"
@@ -20,12 +21,6 @@ HAS_LEASE = "SELECT EXISTS (SELECT FROM lease JOIN execution ON execution.id = e
 END_IS_REPORTED = "SELECT EXISTS (SELECT FROM report WHERE position('success'::bytea IN body) > 0)"
 IS_AHEAD = """SELECT EXISTS (
     SELECT FROM event, reader WHERE event.id = $1 AND (event.xid, event.seq) > (reader.xid, reader.seq))"""
-
-
-@pytest.fixture(scope="module")
-def profile() -> Profile:
-    """The boundaries of the cluster profile are others: test_cluster_boundaries.py."""
-    return Embedded()
 
 
 @pytest.fixture(scope="module")

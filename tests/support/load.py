@@ -12,6 +12,8 @@ from tests.support.engine import API, Engine
 
 CONNECTIONS = 8
 A_REQUEST = 10  # events
+NO_LOOP = {"TRIGGER_ENGINE_LOOP_TRIGGER_MATCHES": "1000000", "TRIGGER_ENGINE_LOOP_GENERATIONS": "1000000"}
+"""For an engine whose guard is not to hold a load back, and look whether it is one."""
 PATIENCE = 5.0  # seconds for an answer, then it is asked again
 
 

@@ -30,7 +30,6 @@ class ServiceRunner:
 class Engine(Protocol):
     url: str
     data: Path
-    keeps_every_event: bool
 
 
 class Typist:
@@ -38,7 +37,6 @@ class Typist:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.environment: dict[str, Any] = {"TRIGGER_ENGINE_DATA": str(engine.data)}
-        self.engine = engine
         self.folder = folder
         self.project = f"p-{uuid.uuid4().hex[:12]}"
 
