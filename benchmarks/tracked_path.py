@@ -24,7 +24,6 @@ import argparse
 import asyncio
 import json
 import signal
-import statistics
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +32,7 @@ from typing import Any
 from benchmarks import engine, showing, slow_disk
 from benchmarks.engine import Engine
 from benchmarks.load import Plan
-from benchmarks.measuring import GENERATOR, Run, measure
+from benchmarks.measuring import Run, measure
 
 MODES = ("bulk", "single", "latency", "steady", "slow-disk", "flat")
 
@@ -98,19 +97,20 @@ def _add(runs: dict[str, list[Run]], mode: str, run: Run) -> None:
 
 def show(runs: Mapping[str, list[Run]]) -> None:
     rows = [
-        (mode, *[showing.number(figure) for figure in _figures(of_mode).values()]) for mode, of_mode in runs.items()
+        (mode, *[showing.number(figure) for figure in showing.figures(of_mode).values()])
+        for mode, of_mode in runs.items()
     ]
-    print("\n" + showing.table(("MEDIANS", *_figures(next(iter(runs.values())))), rows))
+    print("\n" + showing.table(("MEDIANS", *showing.figures(next(iter(runs.values())))), rows))
     print("\nProcessor time, us an execution")
-    print(_by_process({mode: _median_run(of_mode).cpu for mode, of_mode in runs.items()}))
+    print(showing.by_process({mode: showing.median_run(of_mode).cpu for mode, of_mode in runs.items()}))
     print("\nMemory at the end, MB (and more than at the beginning)")
-    print(_memory({mode: of_mode[-1] for mode, of_mode in runs.items()}))
+    print(showing.memory({mode: of_mode[-1] for mode, of_mode in runs.items()}))
     print("\n" + showing.table(("RATIOS", "is"), [(name, f"{ratio:.2f}") for name, ratio in ratios(runs).items()]))
 
 
 def ratios(runs: Mapping[str, list[Run]]) -> dict[str, float]:
     """What the project asks for; each is to be at least 1."""
-    of = {mode: _figures(of_mode) for mode, of_mode in runs.items()}
+    of = {mode: showing.figures(of_mode) for mode, of_mode in runs.items()}
     found: dict[str, float] = {}
     if "bulk" in of:
         found["bulk / 10,000 a second"] = of["bulk"]["events/s"] / 10_000
@@ -128,45 +128,12 @@ def ratios(runs: Mapping[str, list[Run]]) -> dict[str, float]:
     return found
 
 
-def _figures(runs: list[Run]) -> dict[str, float]:
-    return {
-        "runs": len(runs),
-        "events": runs[0].events,
-        "events/s": statistics.median([run.rate for run in runs]),
-        "p50 ms": statistics.median([run.p50 for run in runs]),
-        "p99 ms": statistics.median([run.p99 for run in runs]),
-        "max ms": max(run.longest for run in runs),
-        "idle %": statistics.median([run.idle * 100 for run in runs]),
-        "CPU us": statistics.median([sum(run.cpu.values()) - run.cpu[GENERATOR] for run in runs]),
-    }
-
-
-def _median_run(runs: list[Run]) -> Run:
-    return sorted(runs, key=lambda run: run.rate)[len(runs) // 2]
-
-
-def _by_process(of: Mapping[str, Mapping[str, float]]) -> str:
-    least = 0.5
-    names = sorted({name for used in of.values() for name, each in used.items() if each >= least})
-    rows = [(name, *[showing.number(used.get(name, 0)) for used in of.values()]) for name in names]
-    return showing.table(("PROCESS", *of), rows)
-
-
-def _memory(of: Mapping[str, Run]) -> str:
-    names = sorted({name for run in of.values() for name in run.memory if run.memory[name] > 10_000_000})
-    rows = [
-        (name, *[f"{run.memory.get(name, 0) / 1e6:.0f} ({run.grown.get(name, 0) / 1e6:+.1f})" for run in of.values()])
-        for name in names
-    ]
-    return showing.table(("PROCESS", *of), rows)
-
-
 def _document(runs: Mapping[str, list[Run]]) -> dict[str, Any]:
     return {
         "modes": {
             mode: {
-                **_figures(of_mode),
-                "cpu": _median_run(of_mode).cpu,
+                **showing.figures(of_mode),
+                "cpu": showing.median_run(of_mode).cpu,
                 "memory": of_mode[-1].memory,
                 "grown": of_mode[-1].grown,
             }

@@ -1,4 +1,4 @@
-"""The producer, a process of its own: appends events straight to Kafka, batch after batch, as fast as confirmed.
+"""The producer, a process of its own: appends events straight to Kafka, batch after batch, as fast as it confirms them.
 
 They are what the load generator sends over HTTP. Prints one JSON object.
 
