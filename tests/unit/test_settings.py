@@ -41,6 +41,7 @@ def test_every_setting_is_read() -> None:
         "rabbitmq_ca": ("/ca", "/ca"),
         "rabbitmq_cert": ("/cert", "/cert"),
         "rabbitmq_key": ("/key", "/key"),
+        "rabbitmq_management": ("http://u:p@h:15672", "http://u:p@h:15672"),
         "host": ("0.0.0.0", "0.0.0.0"),
         "port": ("0", 0),
         "token": ("t", "t"),
