@@ -5,18 +5,20 @@ The embedded PostgreSQL is built without TLS; the one here is the machine's own.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import trustme
 from cryptography.hazmat.primitives import serialization
 
 from launcher.postgres_folder import server_uid
 from tests.support.kafka import KafkaServer
 from tests.support.rabbitmq import RabbitMQServer
-from tests.support.servers import Failed, Missing, Program, free_port
+from tests.support.servers import TO_START, Failed, Missing, Program, free_port
 
 HOST = "127.0.0.1"  #: what the servers' certificates are for
 PASSWORD = "p@ss:word/of#us"
@@ -128,6 +130,18 @@ class PostgresWithTls:
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         self._program = self._run("postgres", "-D", self._folder, *words)
         await self._program.until_it_answers(self.port, ASKS_FOR_TLS)
+        await self._until_it_lets_in()
+
+    async def _until_it_lets_in(self) -> None:
+        """It answers while it is still starting."""
+        whom = {"user": "engine", "password": PASSWORD, "database": "postgres", "ssl": "require"}
+        async with asyncio.timeout(TO_START.total_seconds()):
+            while True:
+                try:
+                    await (await asyncpg.connect(host=HOST, port=self.port, **whom)).close()
+                    return
+                except asyncpg.CannotConnectNowError:
+                    await asyncio.sleep(0.05)
 
     def kill(self) -> None:
         if self._program is not None:
