@@ -10,6 +10,7 @@ import ctypes
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -105,7 +106,7 @@ ROLES: dict[str, Role] = {"engine": engine, "dispatcher": dispatcher, "gateway":
 async def run(role: str) -> None:
     settings = from_environment()
     health = Health()
-    name = f"{role} {os.getpid()}"
+    name = f"{role} {socket.gethostname()} {os.getpid()}"  # in containers process ids are alike
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(_parts(settings, role, health))
         stack.push_async_callback(_forget, parts, name)

@@ -7,6 +7,8 @@ of one terminal, as `up` has them.
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from pathlib import Path
 
 import uvloop
@@ -24,6 +26,8 @@ ROLES = ("engine", "dispatcher", "gateway", "agent", "agents", "all")
 
 def run(role: str, data: Path, service_id: str | None) -> int:
     """The exit code. Raises Invalid when a setting is missing that the role needs."""
+    # Until there is a loop that listens: process 1 of a container is ended by no signal's default.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if role == "all":
         from_environment(needs=("database",))
         return up(data, None)
@@ -43,9 +47,16 @@ def run(role: str, data: Path, service_id: str | None) -> int:
 
 
 async def _serve(role: str, settings: Settings) -> int:
-    await roles.until_there("PostgreSQL", lambda: migrate(settings.database))
-    await roles.run(role)
+    await roles.until_told(_wait_and_run(role, settings))
     return 0
+
+
+async def _wait_and_run(role: str, settings: Settings) -> None:
+    health = Health()
+    health.broken("PostgreSQL", "waits for it")
+    async with status_page.shown(health, settings.host, settings.port if role == "gateway" else settings.status_port):
+        await roles.until_there("PostgreSQL", lambda: migrate(settings.database))
+    await roles.run(role)
 
 
 async def _host(settings: Settings) -> int:

@@ -135,7 +135,7 @@ async def test_it_is_not_ready_while_a_part_stands_still(engine: Engine) -> None
 
     def is_silent() -> bool:
         parts = {part["name"]: part for part in engine.readiness()["parts"]}
-        return "silent" in parts.get(f"engine {pid}", {"detail": ""})["detail"]
+        return "silent" in parts.get(f"engine {socket.gethostname()} {pid}", {"detail": ""})["detail"]
 
     engine.until_true(is_silent, "it is said to be silent", within=10)
     assert not engine.is_ready()
