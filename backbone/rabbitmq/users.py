@@ -19,9 +19,9 @@ from urllib.parse import quote
 import httpx
 
 from backbone.model.errors import Unavailable
-from backbone.rabbitmq.asking import REPLY_TO
+from backbone.rabbitmq import rights
 from backbone.rabbitmq.queues import CHANNEL
-from backbone.rabbitmq.topology import AGENTS, service_queue
+from backbone.rabbitmq.topology import service_queue
 from backbone.store import definitions
 from backbone.store.database import Database
 from backbone.store.wakeups import Wakeups
@@ -98,9 +98,8 @@ def _documents(management: Management, service_ids: Collection[str]) -> dict[str
 
 
 def permissions(service_id: str) -> dict[str, str]:
-    """Of the service's agents; regular expressions."""
-    queues = "|".join(map(re.escape, (service_queue(service_id), REPLY_TO)))
-    return {"configure": "^$", "write": f"^{AGENTS}$", "read": f"^({queues})$"}
+    """Of the service's agents."""
+    return dict(rights.of_agents(re.escape(service_queue(service_id))))
 
 
 async def _asked(client: httpx.AsyncClient, method: str, path: str, document: Any = None) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID, uuid4
 
 import aio_pika
@@ -24,8 +25,10 @@ from backbone.model.errors import Unavailable
 from backbone.model.messages import Started
 from backbone.rabbitmq import topology
 from backbone.rabbitmq.connection import Address, Link
+from backbone.rabbitmq.consumer import Consumer
 from backbone.rabbitmq.publisher import Message, Publisher
 from backbone.rabbitmq.topology import Topology, service_queue
+from launcher import compose_secrets
 from tests.support.drivers import SERVICE, queued_items
 from tests.support.proxy import Proxy
 from tests.support.rabbitmq import Broker, RabbitMQServer
@@ -376,35 +379,74 @@ async def test_an_input_too_large_for_a_message_is_fetched_by_who_is_granted_it(
         assert sorted(fetched) == sorted([large.execution_id, gone.execution_id])
 
 
-async def test_an_agent_needs_no_more_than_to_read_its_queue_and_to_write_to_the_dispatchers(
-    rabbitmq_server: Broker, on_rabbitmq: RabbitMQ, process: RabbitProcess, database: str
-) -> None:
-    items = await queued_items(database, 2)
-    vhost = on_rabbitmq.url.rsplit("/", 1)[1]
-    name = f"agent-{uuid4().hex}"
-    rights = {"configure": "^$", "write": f"^{topology.AGENTS}$", "read": rf"^{service_queue(SERVICE)}$"}
+@pytest.fixture
+async def of_an_agent(rabbitmq_server: Broker, on_rabbitmq: RabbitMQ, database: str) -> AsyncIterator[RabbitMQ]:
+    """The server as the agents of compose.yaml reach it: a user that RabbitMQ was given by the file of definitions."""
+    vhost, name = on_rabbitmq.url.rsplit("/", 1)[1], f"agents-{uuid4().hex}"
+    made = dict.fromkeys(compose_secrets.MADE, "secret")
+    users: Any = compose_secrets.definitions(made)
+    [user] = [{**each, "name": name} for each in users["users"] if each["name"] == "agents"]
+    [granted] = [{**each, "user": name, "vhost": vhost} for each in users["permissions"] if each["user"] == "agents"]
     async with rabbitmq_server.management() as management:
-        (await management.put(f"/users/{name}", json={"password": "secret", "tags": ""})).raise_for_status()
-        (await management.put(f"/permissions/{vhost}/{name}", json=rights)).raise_for_status()
-    narrow = RabbitMQ(f"amqp://{name}:secret@{rabbitmq_server.host}:{rabbitmq_server.port}/{vhost}", database)
-    try:
-        async with narrow.process("agent", answering=False) as agent:
-            session = uuid4()
-            taking = asyncio.create_task(agent.work_queue.take(SERVICE, session, 2))
-            await process.work_queue.put(items[:1])
-            assert await taking == items[:1]
-            assert await agent.reports.beat(session, SERVICE, timedelta(seconds=5)) == []
-            await agent.reports.send([Started(execution_id=items[0].execution_id, attempt=1, at=items[0].recorded_at)])
-            await agent.reports.leave(session)
-            with pytest.raises(Unavailable, match="ACCESS_REFUSED"):
-                await agent.work_queue.put(items[1:])
-            stranger = Publisher(agent.rabbit.publishing)
-            with pytest.raises(Unavailable):
-                await stranger.publish([a_message(1, service_queue(SERVICE), messages.encode_work_item(items[1]))])
-            assert await process.work_queue.depth() == {}
-    finally:
-        async with rabbitmq_server.management() as management:
+        document = {"users": [user], "permissions": [granted]}
+        (await management.post("/definitions", json=document)).raise_for_status()
+        try:
+            yield RabbitMQ(f"amqp://{name}:secret@{rabbitmq_server.host}:{rabbitmq_server.port}/{vhost}", database)
+        finally:
             await management.delete(f"/users/{name}")
+
+
+async def test_an_agents_user_may_do_what_agents_do(
+    of_an_agent: RabbitMQ, process: RabbitProcess, database: str
+) -> None:
+    [item] = await queued_items(database, 1)
+    async with of_an_agent.process("agent", answering=False) as agent:
+        session = uuid4()
+        taking = asyncio.create_task(agent.work_queue.take(SERVICE, session, 2))
+        await process.work_queue.put([item])
+        assert await taking == [item]
+        assert await agent.reports.beat(session, SERVICE, timedelta(seconds=5)) == []
+        await agent.reports.send([Started(execution_id=item.execution_id, attempt=1, at=item.recorded_at)])
+        await agent.reports.leave(session)
+
+
+async def test_an_agents_user_may_do_nothing_else(of_an_agent: RabbitMQ, process: RabbitProcess, database: str) -> None:
+    items = await queued_items(database, 2)
+    await process.work_queue.put(items[:1])
+    async with of_an_agent.process("agent", answering=False) as agent, linked(of_an_agent.url) as link:
+        refused: list[Callable[[], Awaitable[object]]] = [
+            lambda: agent.work_queue.put(items[1:]),
+            lambda: agent.work_queue.drop(SERVICE),
+            lambda: anext(agent.reports.receive(1)),
+            lambda: declaring(link, service_queue("another")),
+            lambda: binding(link, topology.AGENTS, service_queue(SERVICE)),
+            *(partial(sending, link, queue) for queue in (service_queue(SERVICE), DEAD)),
+            *(partial(reading, link, queue) for queue in (topology.REPORTS, topology.AGENTS, DEAD)),
+        ]
+        for call in refused:
+            with pytest.raises(Unavailable, match=r"ACCESS_REFUSED|the connection was lost while message"):
+                await call()
+    assert await process.work_queue.depth() == {SERVICE: 1}
+
+
+async def reading(link: Link, queue: str) -> None:
+    async with await Consumer.open(link, queue) as consumer:
+        await consumer.consume(1)
+
+
+async def declaring(link: Link, queue: str) -> None:
+    async with link.topology() as channel:
+        await channel.declare_queue(queue, durable=True)
+
+
+async def sending(link: Link, queue: str) -> None:
+    """By the default exchange, as a dispatcher gives work."""
+    await Publisher(link).publish([a_message(1, queue)])
+
+
+async def binding(link: Link, exchange: str, queue: str) -> None:
+    async with link.topology() as channel:
+        await (await channel.get_queue(queue, ensure=False)).bind(exchange, routing_key="anything")
 
 
 @pytest.mark.parametrize("cut", ["reset", "half_close"])

@@ -1,0 +1,20 @@
+"""What users of RabbitMQ may do, as the server's own patterns: what they declare, write to and read from.
+
+A dispatcher's side declares, and may do everything. An agent's user reads the queues of services, and writes to the
+one exchange that leads to the dispatchers: it can declare nothing, read no reports, and give no work to anybody.
+tests/contract/test_rabbitmq.py holds the real server to that. Imports nothing: who makes users need not connect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Rights = Mapping[str, str]
+
+EVERYTHING: Rights = {"configure": ".*", "write": ".*", "read": ".*"}
+
+
+def of_agents(service_queues: str = r"service\..+") -> Rights:
+    """`service_queues`: a pattern of those that may be read; all of them, unless a user is one service's own."""
+    # Answers come over the pseudo-queue: servers before 4.2 ask for no right to it, later ones treat it as a queue.
+    return {"configure": "^$", "write": "^agents$", "read": rf"^({service_queues}|amq\.rabbitmq\.reply-to)$"}
