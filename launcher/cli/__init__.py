@@ -34,6 +34,8 @@ SUMMARIES = {
     "events": "Show an event as it was taken.",
     "services": "List the services.",
     "check": "Say which servers of the settings can be reached, and what is wrong.",
+    "tokens": "Print the tokens that agents show at the gateway.",
+    "compose-secrets": "Fill a folder with the secrets that compose.yaml mounts.",
     "completion": "Print the script that makes a shell complete this command.",
     "version": "Print the version.",
 }
