@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test servers check bench run format clean
+.PHONY: help demo test servers image-test check bench run format clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 demo: .venv/demo.done ## the main job on real photographs, in one command
 	@$(BIN)/python examples/demo.py
@@ -20,6 +20,9 @@ test: .venv/dev.done ## every test, on real servers that it starts itself
 servers: .venv/dev.done ## RabbitMQ, and Kafka's jars, for `make test` to start: what this machine lacks
 	@.ci/servers
 	@$(BIN)/python -m tests.support.kafka > /dev/null
+
+image-test: .venv/dev.done ## the image, built by this machine's docker engine and run in every role
+	@base=$$(.ci/image-base) && TRIGGER_ENGINE_TEST_IMAGE_BASE=$$base $(BIN)/python -m pytest tests/acceptance/test_image.py
 
 check: .venv/dev.done ## format, lint, types, import arrows, generated files: all in half a minute
 	@$(BIN)/ruff format --check --quiet .
