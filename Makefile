@@ -1,6 +1,7 @@
 # Every command of the project. `make help` lists them.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 
 .PHONY: help demo test servers image-test check bench run format clean
@@ -14,8 +15,8 @@ demo: .venv/demo.done ## the main job on real photographs, in one command
 run: .venv/demo.done ## the whole engine on this machine, until Ctrl-C
 	@$(BIN)/trigger-engine up
 
-test: .venv/dev.done ## every test, on real servers that it starts itself
-	@$(BIN)/python -m pytest
+test: .venv/dev.done ## every test, on real servers that it starts itself; WORKERS=1: one after the other
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 servers: .venv/dev.done ## RabbitMQ, and Kafka's jars, for `make test` to start: what this machine lacks
 	@.ci/servers
