@@ -37,11 +37,12 @@ from backbone.model import ids
 from backbone.model.executions import NewExecution
 from backbone.store import executions, migrations
 from backbone.store.database import Database
-from benchmarks import showing
+from benchmarks import processes, showing
 from launcher.postgres import PostgresServer
 
 BATCH = 300
 BATCHES = 200
+TURNS, BATCHES_A_TURN = 11, 40
 CHUNK = 1_000_000
 PROJECT = str(uuid4())
 TRIGGER = "66f0c1d2a3b4c5d6e7f80912"
@@ -72,9 +73,14 @@ FILL = """
            gen_random_uuid()::text
     FROM generate_series($1::bigint, $2::bigint) AS n
 """
-KEY = "ALTER TABLE claim ADD CONSTRAINT claim_pkey PRIMARY KEY (trigger_id, entity_id) WITH (fillfactor = 70)"
+KEY = "ALTER TABLE full_claim ADD PRIMARY KEY (trigger_id, entity_id) WITH (fillfactor = 70)"
 """As full as pages are that were filled in no order."""
 
+SWAP = """
+    ALTER TABLE claim RENAME TO other_claim;
+    ALTER TABLE full_claim RENAME TO claim;
+    ALTER TABLE other_claim RENAME TO full_claim;
+"""
 INSERT = """
     INSERT INTO {name} (trigger_id, entity_id, execution_id, event_id)
     SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[]) AS new (trigger_id, entity_id, id, event_id)
@@ -136,7 +142,7 @@ async def write(dsn: str, seed: int, events: int, received: datetime) -> None:
     print(recorded)
 
 
-async def writers(events: int, processes: int) -> None:
+async def writers(events: int, engines: int) -> None:
     received = datetime.now(UTC).isoformat()
     async with server() as dsn:
         began = time.monotonic()
@@ -146,7 +152,7 @@ async def writers(events: int, processes: int) -> None:
                 *("--events", str(events), "--received", received),
                 stdout=subprocess.PIPE,
             )
-            for seed in range(processes)
+            for seed in range(engines)
         ]
         told = [int((await process.communicate())[0]) for process in started]
         took = time.monotonic() - began
@@ -155,32 +161,33 @@ async def writers(events: int, processes: int) -> None:
         await connection.close()
     assert sum(told) == events, f"{sum(told):,} of {events:,} were told to be new"
     assert set(counted.values()) == {events}, f"{counted} where all are to be {events:,}"
-    print(
-        f"{processes} processes recorded {events:,} events twice each in {took:.0f} s: every entity has one execution"
-    )
-    print(
-        f"each recorded {min(told):,} to {max(told):,} of them; {2 * processes * events / took:,.0f} matches a second"
-    )
+    print(f"{engines} processes recorded {events:,} events twice each in {took:.0f} s: every entity has one execution")
+    print(f"each recorded {min(told):,} to {max(told):,} of them; {2 * engines * events / took:,.0f} matches a second")
 
 
 # A full table
 
 
 async def full(claims: int) -> None:
+    """An empty table and a full one take turns, so that both have the machine's same minutes."""
     async with server() as dsn, Database(dsn, "benchmark").lane(durable=False) as connection:
-        await _recording(connection, "warm up")
-        empty = await _recording(connection, "empty")
-        await connection.execute("ALTER TABLE claim DROP CONSTRAINT claim_pkey")
-        await _fill(connection, "claim", claims)
+        await connection.execute("CREATE TABLE full_claim (LIKE claim INCLUDING DEFAULTS)")
+        await _fill(connection, "full_claim", claims)
         await connection.execute(KEY)
-        await connection.execute("VACUUM ANALYZE claim")
+        await connection.execute("VACUUM ANALYZE full_claim")
         await connection.execute("CHECKPOINT")
-        filled = await _recording(connection, "full")
-        rows, keys = await connection.fetchrow(SIZES, "claim")
-        total = await connection.fetchval("SELECT count(*) FROM claim")
-    print(
-        f"claim, execution and queue: {empty:.1f} us a match with an empty table, {filled:.1f} with {claims:,} claims"
-    )
+        took: dict[str, list[float]] = {"empty": [], "full": []}
+        for turn in range(TURNS):
+            took["empty"].append(await _recording(connection, f"empty-{turn}"))
+            await connection.execute(SWAP)
+            took["full"].append(await _recording(connection, f"full-{turn}"))
+            await connection.execute(SWAP)
+        rows, keys = await connection.fetchrow(SIZES, "full_claim")
+        total = await connection.fetchval("SELECT count(*) FROM full_claim")
+    empty, filled = (statistics.median(each) for each in took.values())
+    ratio = statistics.median(full / empty for empty, full in zip(*took.values(), strict=True))
+    print(f"claim, execution and queue, us of PostgreSQL's CPU a match: {empty:.1f} with an empty table of claims,")
+    print(f"{filled:.1f} with {claims:,} in it; the median of the turns' ratios is {ratio:.2f}")
     gigabytes = (rows + keys) / 1e9
     print(f"a claim takes {rows / total:.0f} bytes and {keys / total:.0f} in the index, {gigabytes:.2f} GB in all")
 
@@ -210,15 +217,14 @@ async def layouts(claims: int) -> None:
 
 
 async def _recording(connection: asyncpg.Connection, name: str) -> float:
-    """Microseconds a match, the median of the batches; all of it, as the engine records."""
-    received, took = datetime.now(UTC), []
-    for number in range(BATCHES):
-        batch = matches(_entities(f"{name}-{number}"), received)
-        began = time.perf_counter()
-        new = await executions.record(connection, batch, queue_too=True)
-        took.append(time.perf_counter() - began)
-        assert len(new) == BATCH
-    return statistics.median(took) / BATCH * 1e6
+    """Microseconds of PostgreSQL's CPU a match; all of it, as the engine records."""
+    received, backend = datetime.now(UTC), connection.get_server_pid()
+    batches = [matches(_entities(f"{name}-{number}"), received) for number in range(BATCHES_A_TURN + 1)]
+    await executions.record(connection, batches.pop(), queue_too=True)  # plans
+    began = processes.use_of(backend).cpu
+    for batch in batches:
+        assert len(await executions.record(connection, batch, queue_too=True)) == BATCH
+    return (processes.use_of(backend).cpu - began) / (BATCHES_A_TURN * BATCH) * 1e6
 
 
 async def _inserting(connection: asyncpg.Connection, tables: dict[str, str], name: str) -> dict[str, float]:

@@ -57,7 +57,7 @@ def _shape(question: Question, verdict: Verdict) -> shapes.VerdictShape:
         outcome=verdict.outcome.value,
         sentence=sentence,
         missing=verdict.missing,
-        near_change=verdict.near_change,
+        near_change=question.near_change(verdict),
         condition=_condition(explanation) if verdict.failing else None,
         execution=None
         if execution is None

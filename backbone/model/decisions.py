@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -43,6 +43,7 @@ class Outcome(StrEnum):
     FILTER = "filter"
 
 
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _KEPT_OFF: Final = frozenset({Outcome.PAUSED, Outcome.SERVICE_PAUSED, Outcome.DELETED, Outcome.NOT_YET})
 _ORDER: Final = {outcome: place for place, outcome in enumerate(Outcome)}
 
@@ -147,7 +148,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     missing: int  #: conditions, and whatever else kept it off: 0 for what matched
     failing: tuple[Condition, ...] = ()
-    near_change: bool = False  #: a change of the trigger was so near that the engine may have had the other version
 
     @property
     def order(self) -> tuple[int, int, str]:
@@ -192,13 +192,21 @@ class Question:
         told = known.filter.explain(self.entity) if known is not None and self.entity is not None else None
         return sentence(of, self.candidates[of.trigger_id], self.recorded, told), told
 
+    def near_change(self, of: Verdict) -> bool:
+        """Of what did not fire: the trigger was changed so near that the engine may have held the other version."""
+        if of.outcome in (Outcome.FIRED, Outcome.STOPPED):
+            return False
+        candidate, received = self.candidates[of.trigger_id], self.event.received
+        return abs(candidate.at - received) < NEAR or (candidate.until or _NEVER) - received < NEAR
+
     def undecided(self, verdicts: Iterable[Verdict]) -> dict[str, tuple[str, str]]:
         """Those that only a claim can explain, and its key: trigger and entity as it stands there."""
         event = self.event.event
         keys = {}
-        for one in verdicts:
+        unexplained = [one for one in verdicts if one.outcome in (Outcome.WAITING, Outcome.UNRECORDED)]
+        for one in unexplained:
             known = self.version_of(one.trigger_id)
-            if one.outcome in (Outcome.WAITING, Outcome.UNRECORDED) and known is not None and known.once:
+            if known is not None and known.once:
                 prefix = f"{event.project_id}/" if known.org_wide else ""
                 keys[one.trigger_id] = (one.trigger_id, prefix + event.entity_id)
         return keys
@@ -214,7 +222,6 @@ def verdict(candidate: Candidate, failing: tuple[Condition, ...], recorded: Reco
         outcome=outcome,
         missing=0 if matched else len(failing) + (outcome in _KEPT_OFF),
         failing=() if matched else failing,
-        near_change=not matched and _near_change(candidate, recorded.received),
     )
 
 
@@ -239,10 +246,6 @@ def _outcome(candidate: Candidate, failing: tuple[Condition, ...], recorded: Rec
     if claim is not None:
         return Outcome.FIRED if claim.event_id == recorded.event_id else Outcome.CLAIMED
     return Outcome.WAITING if recorded.waiting else Outcome.UNRECORDED
-
-
-def _near_change(candidate: Candidate, received: datetime) -> bool:
-    return abs(candidate.at - received) < NEAR or (candidate.until is not None and candidate.until - received < NEAR)
 
 
 def sentence(given: Verdict, candidate: Candidate, recorded: Recorded, told: Explanation | None) -> str:

@@ -64,7 +64,7 @@ async def fill(dsn: str, asked: Sequence[sets.Asked]) -> None:
     database = await Database(dsn, "benchmark").open()
     try:
         pool = database.pool
-        service = await _service(pool)
+        service = await a_service(pool)
         now = datetime.now(UTC)
         projects = dict.fromkeys(one.project for one in asked)
         await pool.copy_records_to_table("project", records=[(id, id) for id in projects], columns=["id", "name"])
@@ -87,7 +87,7 @@ async def fill(dsn: str, asked: Sequence[sets.Asked]) -> None:
         await database.close()
 
 
-async def _service(pool: asyncpg.Pool) -> Service:
+async def a_service(pool: asyncpg.Pool) -> Service:
     project = await definitions.make_project(pool, "benchmark")
     codebase = await definitions.put_codebase(pool, b"zip")
     package = await definitions.put_package(pool, project.id, "package", [Module()], codebase, "benchmark")

@@ -105,7 +105,8 @@ def test_what_is_missing_is_counted_and_being_kept_off_is_one_more() -> None:
     ],
 )
 def test_a_change_that_may_have_been_on_its_way_is_told(changes: dict[str, Any], near: bool) -> None:
-    assert question({"a": 1}, **changes).verdict("t").near_change is near
+    asked = question({"a": 1}, **changes)
+    assert asked.near_change(asked.verdict("t")) is near
 
 
 def test_conditions_that_say_the_same_are_one_and_true_is_not_1() -> None:
