@@ -1,4 +1,4 @@
-"""Every version of every trigger, deleted ones too; written by the database itself (migration 0021)."""
+"""Every version of every trigger, deleted ones too; written by the database itself (migration 0013)."""
 
 from __future__ import annotations
 
