@@ -90,9 +90,11 @@ class Boundary:
     @asynccontextmanager
     async def stopped(self, role: str) -> AsyncIterator[None]:
         pid = self.engine.send(role, signal.SIGSTOP)
-        yield
-        if pid in self.engine.pids[role]:
-            self.engine.send(role, signal.SIGCONT)
+        try:
+            yield
+        finally:
+            if pid in self.engine.pids[role]:
+                self.engine.send(role, signal.SIGCONT)
 
     @asynccontextmanager
     async def locked(self, table: str) -> AsyncIterator[None]:
@@ -105,8 +107,10 @@ class Boundary:
     async def unanswered(self) -> AsyncIterator[None]:
         """Durable commits reach the disk, and nobody is told."""
         await self.set_standby("nobody")
-        yield
-        await self.set_standby("")
+        try:
+            yield
+        finally:
+            await self.set_standby("")
 
     async def set_standby(self, name: str) -> None:
         """Durable commits reach the disk and wait for this standby before anybody is told; '' lets them go."""
