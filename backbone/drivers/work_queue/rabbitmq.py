@@ -100,9 +100,12 @@ class RabbitWorkQueue:
 
     async def _whole(self, items: Sequence[WorkItem]) -> list[WorkItem]:
         """With what was left behind. An item whose rest cannot be had is left to another: its lease runs out."""
-        found = await asyncio.gather(*map(self._with_the_rest, items), return_exceptions=True)
-        whole = []
-        for item, one in zip(items, found, strict=True):
+        left = [item for item in items if item.by_reference]
+        if not left:
+            return list(items)
+        found = await asyncio.gather(*map(self._with_the_rest, left), return_exceptions=True)
+        whole = [item for item in items if not item.by_reference]
+        for item, one in zip(left, found, strict=True):
             if isinstance(one, WorkItem):
                 whole.append(one)
             elif isinstance(one, Exception):
@@ -112,8 +115,6 @@ class RabbitWorkQueue:
         return whole
 
     async def _with_the_rest(self, item: WorkItem) -> WorkItem:
-        if not item.by_reference:
-            return item
         if self._fetch is None:
             raise Unavailable("the gateway", "nobody was told how to ask it for an input")
         input_, entity = await self._fetch(item.execution_id)
