@@ -30,7 +30,7 @@ def boundary(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Bounda
     return asyncio.run(Boundary.of(engine, tmp_path_factory.mktemp("starts")))
 
 
-@pytest.mark.parametrize("victim", ["engine", "postgres", "gateway"])
+@pytest.mark.parametrize("victim", ["engine", "gateway"])
 async def test_answered_and_not_matched(boundary: Boundary, victim: str) -> None:
     event = boundary.event()
     async with boundary.stopped("engine"):
@@ -66,7 +66,7 @@ async def test_claimed_and_not_recorded(boundary: Boundary) -> None:
     await boundary.ran_once(event)
 
 
-@pytest.mark.parametrize("victim", ["engine", "postgres", "connection"])
+@pytest.mark.parametrize("victim", ["engine", "connection"])
 async def test_committed_and_not_answered(boundary: Boundary, victim: str) -> None:
     event = boundary.event()
     async with boundary.locked("claim"):
@@ -78,7 +78,7 @@ async def test_committed_and_not_answered(boundary: Boundary, victim: str) -> No
     await boundary.ran_once(event)
 
 
-@pytest.mark.parametrize("victim", ["dispatcher", "postgres", "connection"])
+@pytest.mark.parametrize("victim", ["dispatcher", "connection"])
 async def test_published_and_not_confirmed(boundary: Boundary, victim: str) -> None:
     event = boundary.event()
     async with boundary.stopped("dispatcher"):
@@ -91,7 +91,7 @@ async def test_published_and_not_confirmed(boundary: Boundary, victim: str) -> N
     await boundary.ran_once(event)
 
 
-@pytest.mark.parametrize("victim", ["agent", "dispatcher", "postgres"])
+@pytest.mark.parametrize("victim", ["agent", "dispatcher"])
 async def test_delivered_and_not_leased(boundary: Boundary, victim: str) -> None:
     event = boundary.event()
     async with boundary.locked("lease"):
@@ -120,7 +120,7 @@ async def test_started_and_not_finished_when_the_agent_dies_counts_an_attempt(bo
     assert await boundary.ended(event) == Ended("success", 2, 2, [(1, "failed"), (2, "success")], [LOST])
 
 
-@pytest.mark.parametrize("victim", ["postgres", "dispatcher", "engine"])
+@pytest.mark.parametrize("victim", ["dispatcher", "engine"])
 async def test_started_and_not_finished_when_another_part_dies(boundary: Boundary, victim: str) -> None:
     event = await boundary.running()
     boundary.engine.kill(victim)
@@ -128,7 +128,7 @@ async def test_started_and_not_finished_when_another_part_dies(boundary: Boundar
     await boundary.ran_once(event)
 
 
-@pytest.mark.parametrize("victim", ["dispatcher", "postgres", "connection"])
+@pytest.mark.parametrize("victim", ["dispatcher", "connection"])
 async def test_reported_and_not_settled(boundary: Boundary, victim: str) -> None:
     event = await boundary.running()
     async with boundary.locked("execution"):
