@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import secrets
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,19 +42,24 @@ def run(item):
 """
 
 
+def _missing() -> str | None:
+    if not os.environ.get(BASE):
+        return f"{BASE} names no base to build it on (make image-test)"
+    try:
+        done = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=PATIENCE)
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        return f"no docker engine answers: {error}"
+    return f"no docker engine answers: {(done.stdout + done.stderr).splitlines()[-1]}" if done.returncode else None
+
+
+if _why_not := _missing():
+    pytest.skip(f"the image is not tested: {_why_not}", allow_module_level=True)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def image() -> AsyncIterator[str]:
-    base = os.environ.get(BASE)
-    if not base:
-        pytest.skip(f"the image is not tested: {BASE} names no base to build it on (make image-test)")
-    try:
-        code, said = await compose.run("docker", "info")
-    except FileNotFoundError:
-        code, said = 1, "there is no docker"
-    if code:
-        pytest.skip(f"the image is not tested: no docker engine answers: {said.splitlines()[-1]}")
     name = f"trigger-engine-test:{secrets.token_hex(4)}"
-    await docker("build", "--build-arg", f"BASE={base}", "--tag", name, ROOT, within=TO_BUILD)
+    await docker("build", "--build-arg", f"BASE={os.environ[BASE]}", "--tag", name, ROOT, within=TO_BUILD)
     try:
         yield name
     finally:
