@@ -133,7 +133,7 @@ ORDER BY at DESC
 LIMIT $3
 
 -- name: events since
-SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous
+SELECT *
 FROM event
 WHERE day >= ($1::timestamptz AT TIME ZONE 'UTC')::date
   AND received >= $1
