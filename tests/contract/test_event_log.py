@@ -213,7 +213,7 @@ async def test_a_reader_that_waits_is_told_of_new_events(under_test: Drivers, lo
             await writer.event_log.append(some(number))
             await (await waiting).commit()
             took.append(clock() - began)
-    assert sorted(took)[5] < 0.05
+    assert sorted(took)[5] < 0.5  # who is not told looks after a second
 
 
 async def test_one_reads_and_the_other_takes_over_when_the_first_is_gone(under_test: Drivers) -> None:

@@ -184,7 +184,7 @@ async def test_a_receiver_that_waits_is_told_at_once(under_test: UnderTest, repo
             await agent.reports.send([progress(uuid4(), number)])
             await (await waiting).acknowledge()
             took.append(clock() - began)
-    assert sorted(took)[5] < 0.05
+    assert sorted(took)[5] < 0.5  # who is not told looks after a second
 
 
 async def test_a_beat_holds_the_leases_for_as_long_as_it_says_by_the_clock_of_the_store(

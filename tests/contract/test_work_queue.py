@@ -220,7 +220,7 @@ async def test_who_waits_is_woken_at_once(under_test: UnderTest, told_by: str) -
                 putter.work_queue.announce([SERVICE])
             assert await waiting == [item.execution_id]
             took.append(clock() - began)
-    assert sorted(took)[5] < 0.05
+    assert sorted(took)[5] < 0.5  # who is not told looks after a second
 
 
 async def test_two_who_wait_in_one_process_do_not_keep_each_other_from_taking(
