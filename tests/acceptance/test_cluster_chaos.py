@@ -29,6 +29,10 @@ GOES_ON_WITHIN = 30.0
 """Seconds after the server is back."""
 IS_NOT_READY_WITHIN = 30.0
 """Seconds after a server was killed. A few are usual; a busy machine takes its time to say it, too."""
+SOON_FOUND_SILENT = ("kafka", "postgres")
+STALL = 3.0
+"""Seconds, of RabbitMQ: it is found silent after 22."""
+LEASE = "10s"  # longer than that, and what was just being asked for waits for it
 LINES = 10  # of a process, while a server is away and comes back
 
 CODE = """
@@ -124,7 +128,7 @@ class UnderLoad:
 async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[UnderLoad]:
     folder = tmp_path_factory.mktemp("site")
     starts = folder / "starts"
-    async with site(folder, **load.NO_LOOP) as made:
+    async with site(folder, TRIGGER_ENGINE_LEASE=LEASE, **load.NO_LOOP) as made:
         project = await made.engine.project(
             "site", CODE.format(starts=str(starts)), TRIGGERS, runtime={"concurrency": 32}, onReset="rerun"
         )
@@ -155,9 +159,10 @@ async def test_a_network_that_is_cut_under_load_loses_and_doubles_nothing(here: 
         network.half_close()
         await here.goes_on(f"{server} half-closed")
         network.stall()
-        began = time.monotonic()
-        await here.until_ready(False, IS_NOT_READY_WITHIN)
-        print(f"{server} stalled: not ready after {time.monotonic() - began:.1f} s")
+        if server in SOON_FOUND_SILENT:
+            await here.until_ready(False, IS_NOT_READY_WITHIN)
+        else:
+            await asyncio.sleep(STALL)
         network.restore()
         await here.goes_on(f"{server} stalled")
         written = here.site.lines() - lines

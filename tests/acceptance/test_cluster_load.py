@@ -26,7 +26,7 @@ from tests.support.role_process import RoleProcess
 
 pytestmark = pytest.mark.profiles("cluster")
 
-EVENTS = int(os.environ.get("TRIGGER_ENGINE_TEST_EVENTS", "10000"))
+EVENTS = int(os.environ.get("TRIGGER_ENGINE_TEST_EVENTS", "5000"))
 """Of the large loads. docs/cluster.md tells of 100,000."""
 A_REQUEST = 1000  # events
 QUEUE_LIMIT = 500

@@ -161,7 +161,6 @@ async def test_a_write_of_the_bot_without_its_chain_does_not_come_back(here: Pro
     assert (incident["kind"], incident["chain"]) == ("actor", [])
 
 
-@pytest.mark.profiles("embedded", "cluster")
 async def test_a_loop_over_one_entity_that_lost_everything_is_held(here: Project) -> None:
     trigger = await looping.trigger(
         here, "lost", [write("lost", "Updated", id="same")], carry="nothing", actions=["Updated"]
