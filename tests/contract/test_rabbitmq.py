@@ -159,7 +159,7 @@ async def test_a_cancellation_that_meets_an_answer_is_not_forgotten(on_rabbitmq:
                 await asyncio.sleep(0)
             taking.cancel()
             await asyncio.wait([taking], timeout=30)
-            assert taking.cancelled()
+            assert taking.cancelled(), taking.exception()
 
 
 async def test_a_server_short_of_memory_is_told_and_publishing_goes_on_when_it_has_some(
