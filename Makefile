@@ -4,7 +4,7 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 
-.PHONY: help demo test servers image-test check bench run format clean
+.PHONY: help demo test chaos servers image-test check bench run format clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -17,6 +17,9 @@ run: .venv/demo.done ## the whole engine on this machine, until Ctrl-C
 
 test: .venv/dev.done ## every test, on real servers that it starts itself; WORKERS=1: one after the other
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+chaos: .venv/dev.done ## kill and cut every server of the cluster profile, on a machine that does nothing else
+	@$(BIN)/python -m pytest -m chaos
 
 servers: .venv/dev.done ## RabbitMQ, and Kafka's jars, for `make test` to start: what this machine lacks
 	@.ci/servers

@@ -16,7 +16,7 @@ from dispatcher.rescue import LOST
 from tests.support.boundary import RECORDING, Boundary, Ended
 from tests.support.engine import Engine
 
-pytestmark = pytest.mark.profiles("cluster")
+pytestmark = [pytest.mark.profiles("cluster"), pytest.mark.chaos]
 
 KEEPING, CONFIRMING = "%INSERT INTO event%", "%UPDATE pending%"
 LEASING, LEASED, SETTLING = "%INSERT INTO lease%", "COMMIT%", "%WITH told AS%"

@@ -22,6 +22,8 @@ from tests.support.boundary import HELD, RECORDING
 from tests.support.engine import PATIENCE, Project
 from tests.support.site import Site, site
 
+pytestmark = pytest.mark.chaos
+
 RATE = 400.0  # events a second
 LOAD = 1200  # events
 AN_ENTITY = 3  # events

@@ -24,7 +24,7 @@ from tests.support.load import NO_LOOP
 from tests.support.profiles import PARTITIONS, Environment
 from tests.support.role_process import RoleProcess
 
-pytestmark = pytest.mark.profiles("cluster")
+pytestmark = [pytest.mark.profiles("cluster"), pytest.mark.chaos]
 
 EVENTS = int(os.environ.get("TRIGGER_ENGINE_TEST_EVENTS", "5000"))
 """Of the large loads. docs/cluster.md tells of 100,000."""

@@ -17,7 +17,7 @@ from tests.support.looping import write
 # What the guard decides is the same in both; what leads to it is not.
 pytestmark = pytest.mark.profiles("embedded")
 
-A_FEW = 60
+A_FEW = 100
 """Executions of a loop that lost everything: 20 until it is seen, and those that began meanwhile. CI is slow."""
 
 

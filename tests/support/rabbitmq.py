@@ -107,6 +107,7 @@ class RabbitMQServer:
             [self._binaries / "rabbitmq-server"], self._environment, self._folder / "rabbitmq-server.log"
         )
         await self._program.until_it_answers(self.broker.port, HELLO)
+        await self.control("await_startup")  # it answers before it can declare a quorum queue
 
     def kill(self) -> None:
         """SIGKILL, and no farewell to anybody."""
