@@ -29,6 +29,7 @@ from typing import IO, Any
 
 from benchmarks import processes
 from benchmarks.peers.amqp.seen import VARIABLE, Seen
+from launcher import become
 
 PEERS = ("dramatiq", "celery")
 HOW = ("e2e", "drained")
@@ -89,7 +90,14 @@ def _until(seen: Seen, left: int, workers: list[subprocess.Popen[bytes]]) -> Non
 
 @contextmanager
 def _running(commands: list[list[str]], log: IO[bytes]) -> Iterator[list[subprocess.Popen[bytes]]]:
-    workers = [subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True) for command in commands]
+    # Whatever becomes of this process, the workers end with it.
+    until_we_end = [become.__file__, str(os.getpid()), str(signal.SIGTERM.value), str(os.geteuid())]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-I", "-S", *until_we_end, *command], stdout=log, stderr=log, start_new_session=True
+        )
+        for command in commands
+    ]
     try:
         yield workers
         for worker in workers:
