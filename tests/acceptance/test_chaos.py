@@ -6,15 +6,17 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dispatcher.rescue import LOST
+from tests.support import engine as engines
 from tests.support import load
 from tests.support.engine import Engine, Project
+from tests.support.profiles import Environment
 
 LEASE = 2.0  # seconds: what the fixture gives the engine
 RATE = 1500.0  # events a second
@@ -35,6 +37,14 @@ TRIGGERS = [
     {"name": mode, "executionMode": mode, "actions": ["Updated"], "filter": {"type": "file"}}
     for mode in ("Once", "Always")
 ]
+
+
+@pytest.fixture(scope="module")
+def engine(place: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Whose guard does not hold what comes so fast."""
+    data = tmp_path_factory.mktemp("engine") / "data"
+    with engines.running(data, TRIGGER_ENGINE_LEASE="2s", **load.NO_LOOP, **place) as engine:
+        yield engine
 
 
 async def under_fire(engine: Engine, folder: Path, victims: Sequence[str]) -> tuple[Project, Counter[str], list[float]]:

@@ -151,6 +151,7 @@ async def test_who_stops_waiting_for_confirmations_leaves_a_publisher_that_works
         await publisher.publish([a_message(turns)])
 
 
+@pytest.mark.chaos  # one time in five on a busy machine the channel of the next taking is refused
 async def test_a_cancellation_that_meets_an_answer_is_not_forgotten(on_rabbitmq: RabbitMQ) -> None:
     async with on_rabbitmq.process() as process:
         for turns in range(60):
