@@ -13,6 +13,9 @@ from functools import partial
 
 import asyncpg
 
+CONNECTS_WITHIN = 10.0
+"""Seconds. A server that dies while it is being connected to may never answer; asyncpg would wait for a minute."""
+
 _PLANNING = {
     # Tables here are empty at one moment and huge at the next, and a plan made for the empty one is a disaster for the
     # huge one. So no plan may depend on how large a table is taken to be: our statements reach every large table by
@@ -37,7 +40,11 @@ class Database:
 
     async def open(self, max_size: int = 8) -> Database:
         self._pool = await asyncpg.create_pool(
-            self.dsn, min_size=0, max_size=max_size, server_settings={"application_name": self._name}
+            self.dsn,
+            min_size=0,
+            max_size=max_size,
+            timeout=CONNECTS_WITHIN,
+            server_settings={"application_name": self._name},
         )
         return self
 
@@ -63,6 +70,7 @@ class Database:
         `hashes`: a batch is joined to the rows that its own keys found, and not looked up row by row."""
         connection = await asyncpg.connect(
             self.dsn,
+            timeout=CONNECTS_WITHIN,
             server_settings={
                 "application_name": self._name,
                 "synchronous_commit": "on" if durable else "off",
