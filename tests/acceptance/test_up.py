@@ -137,10 +137,10 @@ async def test_it_is_not_ready_while_a_part_stands_still(engine: Engine) -> None
         parts = {part["name"]: part for part in engine.readiness()["parts"]}
         return "silent" in parts.get(f"engine {socket.gethostname()} {pid}", {"detail": ""})["detail"]
 
-    engine.until_true(is_silent, "it is said to be silent", within=10)
+    engine.until_true(is_silent, "it is said to be silent", within=60)
     assert not engine.is_ready()
     engine.send("engine", signal.SIGCONT)
-    engine.until_true(engine.is_ready, "it is ready again", within=10)
+    engine.until_true(engine.is_ready, "it is ready again", within=60)
 
 
 @pytest.mark.profiles("embedded")
