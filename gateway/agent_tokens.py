@@ -24,6 +24,12 @@ def of_host(gateway_token: str) -> str:
     return _signed(gateway_token, "agents")
 
 
+def service_of(token: str) -> str | None:
+    """Whose agents show it; None when it is no agent's. Nothing is checked."""
+    kind, _, rest = token.partition(".")
+    return rest.partition(".")[0] or None if kind == "agent" else None
+
+
 def opens(token: str, gateway_token: str, path: str) -> bool:
     """Whether a GET of the path is answered to who shows the token."""
     name, _, _ = token.rpartition(".")

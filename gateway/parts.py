@@ -9,14 +9,12 @@ from backbone.store import definitions
 from backbone.store.database import Database
 from backbone.store.project_ids import ProjectIds
 from backbone.store.signing import SigningKey
-from backbone.store.wakeups import Wakeups
+from backbone.store.wakeups import SERVICES, Wakeups
 from gateway.event_writer import EventWriter
 from gateway.known_versions import KnownVersions
 from gateway.settings import GatewaySettings
 
 CREATOR = "api"
-SERVICES_CHANNEL = "services"
-"""Woken after every change of a service: who keeps its agents running listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +47,4 @@ class Parts:
         self.wakeups.wake([definitions.TRIGGERS_CHANNEL])
 
     def services_changed(self) -> None:
-        self.wakeups.wake([definitions.TRIGGERS_CHANNEL, SERVICES_CHANNEL])
+        self.wakeups.wake([definitions.TRIGGERS_CHANNEL, SERVICES])

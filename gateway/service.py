@@ -19,7 +19,7 @@ from gateway.joined_writes import Connection
 from gateway.parts import Parts
 from gateway.settings import GatewaySettings
 
-__all__ = ["GatewaySettings", "listening", "run"]
+__all__ = ["GatewaySettings", "Server", "listening", "run"]
 
 BACKLOG = 2048
 MOST_CONNECTIONS = 1_000
@@ -41,7 +41,7 @@ async def run(
     health.broken("http", "starting")
     parts = Parts.of(database, wakeups, event_log, work_queue, settings)
     with listening(settings.host, settings.port) as listener:
-        server = _Server(_config(App(parts)))
+        server = Server(_config(App(parts)))
         writer = asyncio.create_task(keep("write", parts.writer.run, health))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -57,7 +57,7 @@ async def run(
             await asyncio.wait([writer])
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn inside somebody else's process: signals are not its business, and it says when it is up."""
 
     def __init__(self, config: uvicorn.Config) -> None:

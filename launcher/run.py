@@ -17,11 +17,10 @@ from backbone.kit import logs
 from backbone.kit.loops import Health
 from backbone.model.errors import Invalid
 from backbone.store.migrations import migrate
+from gateway import agent_tokens
 from launcher import agent_host, roles, status_page
 from launcher.settings import PREFIX, Settings, from_environment
 from launcher.up import up
-
-ROLES = ("engine", "dispatcher", "gateway", "agent", "agents", "all")
 
 
 def run(role: str, data: Path, service_id: str | None) -> int:
@@ -67,8 +66,7 @@ async def _host(settings: Settings) -> int:
 
 
 def _service_of(token: str) -> str:
-    """An agent's token names its service."""
-    kind, _, rest = token.partition(".")
-    if kind != "agent" or not rest:
+    service_id = agent_tokens.service_of(token)
+    if service_id is None:
         raise Invalid("--service", f"is missing, and {PREFIX}TOKEN is not the token of an agent, which names it")
-    return rest.partition(".")[0]
+    return service_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import orjson
 import prometheus_client
@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from backbone.kit.loops import Health
-from gateway.service import listening
+from gateway.service import Server, listening
 
 JSON = b"application/json"
 
@@ -25,20 +25,13 @@ async def shown(health: Health, host: str, port: int) -> AsyncIterator[None]:
         return
     with listening(host, port) as listener:
         config = uvicorn.Config(Pages(health), lifespan="off", log_config=None, access_log=False, ws="none")
-        server = _Server(config)
+        server = Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield
         finally:
             server.should_exit = True
             await asyncio.wait([serving])
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the role's business."""
-        yield
 
 
 class Pages:

@@ -6,16 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from backbone.store import definitions
 from backbone.store.database import Database
-from backbone.store.wakeups import Wakeups
-
-CHANNEL = "services"
+from backbone.store.wakeups import SERVICES, Wakeups
 
 Drop = Callable[[str], Awaitable[None]]
 
 
 async def run(database: Database, wakeups: Wakeups, drop: Drop) -> None:
     """For ever. A service that is deleted while no dispatcher runs leaves its queue, empty or to be passed over."""
-    signal = wakeups.watch(CHANNEL)
+    signal = wakeups.watch(SERVICES)
     known: set[str] = set()
     while True:
         signal.clear()

@@ -20,11 +20,10 @@ import httpx
 
 from backbone.model.errors import Unavailable
 from backbone.rabbitmq import rights
-from backbone.rabbitmq.queues import CHANNEL
 from backbone.rabbitmq.topology import service_queue
 from backbone.store import definitions
 from backbone.store.database import Database
-from backbone.store.wakeups import Wakeups
+from backbone.store.wakeups import SERVICES, Wakeups
 
 PREFIX = "trigger-engine."
 LOOK_ANYWAY = 30.0  # seconds; a server that was set up anew has none of them
@@ -58,7 +57,7 @@ class Management:
 
 async def run(database: Database, wakeups: Wakeups, management: Management) -> None:
     """For ever. Every dispatcher does it: what one has made, another finds made."""
-    signal = wakeups.watch(CHANNEL)
+    signal = wakeups.watch(SERVICES)
     clock = asyncio.get_running_loop().time
     known: set[str] | None = None
     looked = clock()

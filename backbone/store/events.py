@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -19,35 +20,16 @@ from backbone.store.queries import sql
 async def append(connection: asyncpg.Connection, events: Sequence[Event]) -> None:
     if not events:
         return
+    await connection.execute(sql("event/append"), *_columns(events))
+
+
+def _columns(events: Sequence[Event]) -> list[Any]:
     kinds = Kinds()
     numbers = [kinds.number(event.project_id, event.resource, event.action, event.actor) for event in events]
-    await connection.execute(
-        sql("event/append"),
+    return [
         [event.id for event in events],
         numbers,
         [event.entity_id for event in events],
-        [event.time.timestamp() for event in events],
-        sparse([None if event.causation is None else causation.encode(event.causation) for event in events]),
-        [event.entity for event in events],
-        sparse([event.previous for event in events]),
-        *kinds.columns(),
-        sparse([event.traceparent for event in events]),
-    )
-
-
-async def keep(connection: asyncpg.Connection, recorded: Sequence[RecordedEvent]) -> list[datetime]:
-    """Keep events of a log that is not in the store; return when each was received first, in the order given: an id
-    that its project has already is the event that came then."""
-    if not recorded:
-        return []
-    kinds = Kinds()
-    events = [one.event for one in recorded]
-    numbers = [kinds.number(event.project_id, event.resource, event.action, event.actor) for event in events]
-    columns = [
-        [event.id for event in events],
-        numbers,
-        [event.entity_id for event in events],
-        [one.received.timestamp() for one in recorded],
         [event.time.timestamp() for event in events],
         sparse([None if event.causation is None else causation.encode(event.causation) for event in events]),
         [event.entity for event in events],
@@ -55,6 +37,15 @@ async def keep(connection: asyncpg.Connection, recorded: Sequence[RecordedEvent]
         *kinds.columns(),
         sparse([event.traceparent for event in events]),
     ]
+
+
+async def keep(connection: asyncpg.Connection, recorded: Sequence[RecordedEvent]) -> list[datetime]:
+    """Keep events of a log that is not in the store; return when each was received first, in the order given: an id
+    that its project has already is the event that came then."""
+    if not recorded:
+        return []
+    events = [one.event for one in recorded]
+    columns = [*_columns(events), [one.received.timestamp() for one in recorded]]
     try:
         await connection.execute(sql("event/keep"), *columns)
     except asyncpg.CheckViolationError:  # of a day that has no partition: a log elsewhere may reach further back

@@ -21,6 +21,9 @@ LOOK_ANYWAY = 1.0  # seconds
 PENDING = "pending"
 """The channel of executions that wait to be put in their queue."""
 
+SERVICES = "services"
+"""Woken after every change of a service: who keeps something for each of them listens."""
+
 log = logging.getLogger(__name__)
 
 

@@ -9,14 +9,12 @@ from backbone.ports import AgentPool
 from backbone.store import definitions
 from backbone.store.database import Database
 from backbone.store.queries import sql
-from backbone.store.wakeups import Wakeups
+from backbone.store.wakeups import SERVICES, Wakeups
 from dispatcher.scale import policy
-
-CHANNEL = "services"
 
 
 async def run(pool: AgentPool, database: Database, wakeups: Wakeups) -> None:
-    signal = wakeups.watch(CHANNEL)
+    signal = wakeups.watch(SERVICES)
     known: dict[str, Service] = {}
     while True:
         signal.clear()

@@ -12,8 +12,7 @@ from agent import report
 from backbone.drivers.event_log import postgres as event_log
 from backbone.drivers.reports import postgres as reports
 from backbone.store import definitions
-from backbone.store.wakeups import PENDING
-from dispatcher.scale import autoscaler
+from backbone.store.wakeups import PENDING, SERVICES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "way-of-an-event.md").read_text(encoding="utf-8")
 CONSTANTS = re.findall(r"^\| `([\w.]+)\.([A-Z_]+)` \| ([\d.]+) \|", PAGE, re.MULTILINE)
@@ -31,10 +30,11 @@ def test_a_figure_is_the_codes(module: str, name: str, value: str) -> None:
 
 def test_the_channels_are_those_that_are_listened_to() -> None:
     told = set(re.findall(r"^\| `([\w ]+)` \|", PAGE.split("## Wake-ups")[1], re.MULTILINE))
-    modules = (event_log, reports, autoscaler)
+    modules = (event_log, reports)
     assert told - {"work SERVICE_ID"} == {module.CHANNEL for module in modules} | {
         definitions.TRIGGERS_CHANNEL,
         PENDING,
+        SERVICES,
     }
 
 

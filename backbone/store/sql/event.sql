@@ -24,17 +24,17 @@ ON CONFLICT (id, project_id, day) DO NOTHING
 -- counts: ids and partitions go by it, so that an event that comes twice makes nothing twice.
 INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous,
                    traceparent)
-SELECT (to_timestamp(u.received) AT TIME ZONE 'UTC')::date, ($9::uuid[])[u.kind], u.id, to_timestamp(u.received),
-       ($10::text[])[u.kind], ($11::text[])[u.kind], u.entity_id, to_timestamp(u.occurred), ($12::text[])[u.kind],
+SELECT (to_timestamp(u.received) AT TIME ZONE 'UTC')::date, ($8::uuid[])[u.kind], u.id, to_timestamp(u.received),
+       ($9::text[])[u.kind], ($10::text[])[u.kind], u.entity_id, to_timestamp(u.occurred), ($11::text[])[u.kind],
        u.causation, u.entity, u.previous, u.traceparent
-FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::float8[], $6::bytea[], $7::bytea[], $8::bytea[],
-            $13::text[])
-     AS u (id, kind, entity_id, received, occurred, causation, entity, previous, traceparent)
+FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::bytea[], $6::bytea[], $7::bytea[],
+            $12::text[], $13::float8[])
+     AS u (id, kind, entity_id, occurred, causation, entity, previous, traceparent, received)
 WHERE NOT EXISTS (
     SELECT
     FROM event AS earlier
     WHERE earlier.id = u.id
-      AND earlier.project_id = ($9::uuid[])[u.kind]
+      AND earlier.project_id = ($8::uuid[])[u.kind]
     OFFSET 0
 )
 ON CONFLICT (id, project_id, day) DO NOTHING
