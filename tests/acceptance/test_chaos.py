@@ -61,7 +61,7 @@ async def under_fire(engine: Engine, folder: Path, victims: Sequence[str]) -> tu
     )
     events = [event(project, number) for number in range(int(RATE * SECONDS))]
     publishing = asyncio.create_task(load.publish(engine, events, RATE))
-    kills = await asyncio.to_thread(kill, engine, victims)
+    kills = await asyncio.to_thread(kill, engine, victims, starts)
     await publishing
     await project.until_carried()
     await project.until_ended(1)
@@ -76,16 +76,26 @@ def event(project: Project, number: int) -> dict[str, Any]:
     return project.event(str(number), entity_id=f"entity-{entity}", action="Updated", entity=kind)
 
 
-def kill(engine: Engine, victims: Sequence[str]) -> list[float]:
+def kill(engine: Engine, victims: Sequence[str], starts: Path) -> list[float]:
     chance = random.Random()
-    kills = []
+    kills: list[float] = []
     for _ in range(ROUNDS):
         time.sleep(chance.uniform(0.1, SECONDS / ROUNDS))
         victim = chance.choice(victims)
+        if not kills:  # the first falls on functions that run, also where the load comes late
+            until_begun(engine, starts)
         kills.append(time.time())
         engine.kill(victim)
         engine.pid(victim)  # there is another
     return kills
+
+
+def until_begun(engine: Engine, starts: Path) -> None:
+    def size() -> int:
+        return starts.stat().st_size if starts.exists() else 0
+
+    before = size()
+    engine.until_true(lambda: size() > before, "another function began")
 
 
 async def asserted(project: Project, events: Sequence[dict[str, Any]]) -> None:
