@@ -22,6 +22,8 @@ from backbone.model.errors import Unavailable
 log = logging.getLogger(__name__)
 
 POLL = 0.02
+ORPHANS_PATIENCE = timedelta(seconds=5)
+"""PostgreSQL's own, after a crash of one of its processes: what does not quit by then never will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,24 @@ def _command_lines() -> Iterator[tuple[int, bytes]]:
 
 
 async def end(cluster_name: str, patience: timedelta) -> None:
-    """Returns when none is left: a postmaster is asked to stop, which takes its children along; then it is made to."""
+    """Returns when none is left: a postmaster is asked to stop, which takes its children along, and after `patience`
+    made to. Its children alone get less: they cannot finish anything."""
     clock = asyncio.get_running_loop().time
-    deadline = clock() + patience.total_seconds()
+    began, orphaned = clock(), None
     told = False
     while found := find(cluster_name):
         if not told:
             told = True
             log.warning("ending a former PostgreSQL server, processes %s", ", ".join(str(each.pid) for each in found))
         postmasters = [each for each in found if each.is_postmaster]
-        # Children that outlived their postmaster cannot finish anything: the next start recovers from the log.
+        if postmasters:
+            late = clock() > began + patience.total_seconds()
+        else:  # the next start recovers from the log
+            orphaned = orphaned or clock()
+            late = clock() > orphaned + ORPHANS_PATIENCE.total_seconds()
         wanted = signal.SIGINT if postmasters else signal.SIGQUIT
         for each in postmasters or found:
-            _send(each.pid, signal.SIGKILL if clock() > deadline else wanted)
+            _send(each.pid, signal.SIGKILL if late else wanted)
         await asyncio.sleep(POLL)
 
 

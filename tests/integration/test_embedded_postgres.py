@@ -139,6 +139,22 @@ async def test_a_start_after_a_kill_ends_a_backend_that_is_still_busy(tmp_path: 
     assert await run(server, "SELECT 1") == 1
 
 
+async def test_a_start_after_a_kill_does_not_wait_long_for_a_backend_that_does_not_quit(
+    tmp_path: Path, start: Start
+) -> None:
+    server = await start(tmp_path / "pg")
+    client = await asyncpg.connect(server.dsn())
+    backend = await client.fetchval("SELECT pg_backend_pid()")
+    os.kill(backend, signal.SIGSTOP)
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGKILL)
+    await server.wait()
+    async with asyncio.timeout(30):
+        await server.start()
+    client.terminate()
+    assert await run(server, "SELECT 1") == 1
+
+
 async def test_a_server_ends_with_its_killed_owner_and_another_owner_goes_on(tmp_path: Path, start: Start) -> None:
     async with another_owner(tmp_path / "pg") as (owner, _):
         owner.kill()
