@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support import load
-from tests.support.engine import OUTAGE, Engine, Project
+from tests.support.engine import OUTAGE, PATIENCE, Engine, Project
 
 CODE = """
 import os, time
@@ -113,16 +113,38 @@ class Boundary:
             await self.set_standby("")
 
     async def set_standby(self, name: str) -> None:
-        """Durable commits reach the disk and wait for this standby before anybody is told; '' lets them go."""
-        async with asyncio.timeout(20):
+        """Durable commits reach the disk and wait for this standby before anybody is told; '' lets them go. The server
+        takes the setting over in its own time: it is in force when a commit of ours has met it."""
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     async with self.engine.connection() as connection:
                         await connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
                         await connection.execute("SELECT pg_reload_conf()")
+                    while await self._commit_waits() != bool(name):
+                        await asyncio.sleep(0.02)
                     return
                 except OUTAGE:
                     await asyncio.sleep(0.02)
+
+    async def _commit_waits(self) -> bool:
+        """Whether a durable commit waits for a standby now."""
+        async with self.engine.connection() as connection:
+            pid = connection.get_server_pid()
+            committing = asyncio.create_task(connection.execute("SELECT pg_logical_emit_message(true, '', '')"))
+            try:
+                while not committing.done():
+                    waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1 AND wait_event = 'SyncRep')"
+                    if await self.engine.value(waits, pid):
+                        # Terminated and not cancelled: a backend that is gone from the client's side waits on.
+                        await self.engine.sql("SELECT pg_terminate_backend($1, 5000)", pid)
+                        return True
+                    await asyncio.sleep(0.01)
+                await committing
+                return False
+            finally:
+                committing.cancel()
+                await asyncio.gather(committing, return_exceptions=True)
 
     async def until_held(self, statement: str) -> None:
         await self.engine.until(f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {HELD})", statement)
