@@ -81,15 +81,16 @@ class Executions:
     @property
     def free(self) -> int:
         """How many more may be taken now."""
-        return len(self._free) if self._is_usable else 0
+        return len(self._free) if self.is_usable else 0
 
     @property
-    def _is_usable(self) -> bool:
+    def is_usable(self) -> bool:
+        """There is a process that may begin something."""
         return not self._poisoned_at and not self.gone.is_set()
 
     async def until_usable(self) -> None:
         """What was taken before the process went away waits for the next one."""
-        while not self._is_usable:
+        while not self.is_usable:
             self.room.clear()
             await self.room.wait()
 

@@ -80,6 +80,7 @@ async def run(
             await _told(stop)
             executions.leave()
             await _end(beginning)
+            await work_queue.forgo(service_id)
             await _end_process(executions.process, loaded.rules.drain_time, stop)
             await _say_the_rest(outbox)
             executions.count()
@@ -140,6 +141,8 @@ async def _take(
     while True:
         executions.room.clear()
         if not executions.free:
+            if not executions.is_usable:
+                await work_queue.forgo(service_id)
             await executions.room.wait()
             continue
         items = await work_queue.take(service_id, session, min(executions.free, TAKE_AT_MOST))

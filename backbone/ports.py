@@ -59,7 +59,11 @@ class WorkQueue(Protocol):
         that is not `in_store`."""
 
     async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
-        """Wait for work; return at least one item and at most `limit`, leased to the session."""
+        """Wait for work; return at least one item and at most `limit`, leased to the session. Others may be kept from
+        some that it did not return: whoever stops taking says so to `forgo`."""
+
+    async def forgo(self, service_id: str) -> None:
+        """What was fetched ahead for this service is for others. A later `take` is allowed."""
 
     async def depth(self) -> Mapping[str, int]:
         """Items waiting, by service. A service that is absent has none."""

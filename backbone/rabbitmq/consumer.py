@@ -29,6 +29,7 @@ class Consumer:
     def __init__(self, queue: str) -> None:
         self._queue = queue
         self._tag: str | None = None
+        self.prefetch = 0  #: how many may come that are not acknowledged; none while it does not consume
         self._arrived: deque[Delivery] = deque()
         self._something = asyncio.Event()
         self._lost: str | None = None
@@ -53,11 +54,11 @@ class Consumer:
         with unavailable():
             await self._channel.basic_qos(prefetch_count=prefetch, timeout=ANSWERS_WITHIN)
             begun = await self._channel.basic_consume(self._queue, never_called, timeout=ANSWERS_WITHIN)
-        self._tag = begun.consumer_tag
+        self._tag, self.prefetch = begun.consumer_tag, prefetch
 
     async def pause(self) -> None:
         """Nothing more comes; what is here stays ours."""
-        tag, self._tag = self._tag, None
+        tag, self._tag, self.prefetch = self._tag, None, 0
         if tag is not None:
             with unavailable():
                 await self._channel.basic_cancel(tag, timeout=ANSWERS_WITHIN)

@@ -47,11 +47,13 @@ async def keep(connection: asyncpg.Connection, recorded: Sequence[RecordedEvent]
     events = [one.event for one in recorded]
     columns = [*_columns(events), [one.received.timestamp() for one in recorded]]
     try:
-        await connection.execute(sql("event/keep"), *columns)
+        kept = await connection.execute(sql("event/keep"), *columns)
     except asyncpg.CheckViolationError:  # of a day that has no partition: a log elsewhere may reach further back
         for day in {one.received.date() for one in recorded}:
             await partitions.ensure(connection, day)
-        await connection.execute(sql("event/keep"), *columns)
+        kept = await connection.execute(sql("event/keep"), *columns)
+    if kept == f"INSERT 0 {len(events)}":  # none of them was there before
+        return [one.received for one in recorded]
     rows = await connection.fetch(
         sql("event/kept"),
         list(range(len(events))),

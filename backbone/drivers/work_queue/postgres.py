@@ -51,6 +51,9 @@ class PostgresWorkQueue:
                 return [executions.work_item(row) for row in rows]
             await self._wakeups.wait(signal)
 
+    async def forgo(self, service_id: str) -> None:
+        """Nothing is fetched ahead."""
+
     async def depth(self) -> Mapping[str, int]:
         return {row["service_id"]: row["items"] for row in await self._database.pool.fetch(sql("work/depth"))}
 

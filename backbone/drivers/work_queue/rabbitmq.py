@@ -2,7 +2,7 @@
 
 An agent takes what is delivered, asks a dispatcher which of it may begin, and acknowledges all of it: what came twice
 begins once, and a long execution holds no message. It gets no more messages than it has room for: it consumes while it
-waits, and not while it works.
+waits and not while it works, or goes on consuming where few come and its free slots would hold all that may.
 """
 
 from __future__ import annotations
@@ -85,6 +85,10 @@ class RabbitWorkQueue:
             if whole:
                 return whole
 
+    async def forgo(self, service_id: str) -> None:
+        if service_id in self._takers:
+            await self._takers[service_id].forgo()
+
     async def depth(self) -> Mapping[str, int]:
         return await self._topology.depth(await self._services())
 
@@ -130,6 +134,7 @@ class Taker:
         self._service_id = service_id
         self._one_at_a_time = asyncio.Lock()
         self._consumer: Consumer | None = None
+        self._few_come = False
 
     async def take(self, session: UUID, limit: int) -> list[WorkItem]:
         async with self._one_at_a_time:
@@ -138,6 +143,10 @@ class Taker:
             except BaseException:
                 await self.close()  # what was delivered and not acknowledged is for others, or for the next time
                 raise
+
+    async def forgo(self) -> None:
+        async with self._one_at_a_time:
+            await self.close()
 
     async def close(self) -> None:
         consumer, self._consumer = self._consumer, None
@@ -158,18 +167,28 @@ class Taker:
         while True:
             consumer = await self._opened()
             deliveries = consumer.here(limit)
-            if deliveries:
-                return consumer, deliveries
-            try:
-                await consumer.consume(limit)
-            except Unavailable as error:
-                if not isinstance(error.__cause__, aiormq.ChannelNotFoundEntity):
-                    raise
-                await asyncio.sleep(PAUSE)  # nobody has put anything for this service yet
-                continue
-            deliveries = await consumer.next(limit)
+            if not deliveries:
+                try:
+                    await self._consume(consumer, limit)
+                except Unavailable as error:
+                    if not isinstance(error.__cause__, aiormq.ChannelNotFoundEntity):
+                        raise
+                    await asyncio.sleep(PAUSE)  # nobody has put anything for this service yet
+                    continue
+                deliveries = await consumer.next(limit)
+            if not len(deliveries) < consumer.prefetch <= limit - len(deliveries):
+                await consumer.pause()
+                deliveries += consumer.here(limit - len(deliveries))
+            self._few_come = len(deliveries) <= limit // 2
+            return consumer, deliveries
+
+    async def _consume(self, consumer: Consumer, limit: int) -> None:
+        """To begin and to end it costs the server two commits. With half of the room it can go on for long, and with
+        all of it a full queue is taken by fewer askings."""
+        if consumer.prefetch > limit:
             await consumer.pause()
-            return consumer, deliveries + consumer.here(limit - len(deliveries))
+        if not consumer.prefetch:
+            await consumer.consume(max(1, limit // 2) if self._few_come else limit)
 
     async def _opened(self) -> Consumer:
         if self._consumer is None or self._consumer.is_lost:
