@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any, cast
 
 import aio_pika
@@ -33,6 +34,9 @@ CONNECTS_WITHIN = 5.0  # seconds
 CLOSES_WITHIN = 2.0
 ANSWERS_WITHIN = 10.0
 """For what the server is told to do, and for the confirmation of a batch."""
+
+MOST_CHANNELS = 2047
+"""Of a connection; the server's own limit where nobody has changed it."""
 
 LOOK_EVERY = 0.25  # seconds between two looks whether the server has blocked us
 
@@ -102,6 +106,7 @@ class Link:
         self._connection: aio_pika.Connection | None = None
         self._socket: _Socket | None = None
         self._looking: asyncio.TimerHandle | None = None
+        self._numbers = cycle(range(1, MOST_CHANNELS + 1))
         self._free = asyncio.Event()
         self._free.set()
 
@@ -125,7 +130,8 @@ class Link:
         with unavailable():
             async with asyncio.timeout(ANSWERS_WITHIN):
                 connection, socket = await self._opened()
-                channel = cast(aiormq.Channel, await _below(connection).channel(publisher_confirms=confirms))
+                opening = _below(connection).channel(self._number(connection), publisher_confirms=confirms)
+                channel = await _whole(opening)
                 socket.into.pop(channel.number, None)
                 if into is not None:
                     socket.into[channel.number] = into
@@ -137,7 +143,7 @@ class Link:
         with unavailable():
             async with asyncio.timeout(ANSWERS_WITHIN):
                 connection, _ = await self._opened()
-                async with connection.channel() as channel:
+                async with connection.channel(self._number(connection)) as channel:
                     yield channel
 
     @property
@@ -192,6 +198,12 @@ class Link:
             raise
         return connection, socket
 
+    def _number(self, connection: aio_pika.Connection) -> int:
+        """Of the next channel: none that was in use lately. aiormq has a number again as soon as the server closes its
+        channel, and may open another before it has said that it heard: the server then closes the connection."""
+        in_use = _below(connection).channels
+        return next(number for number in self._numbers if number not in in_use)
+
     @property
     def _is_open(self) -> bool:
         connection = self._connection
@@ -241,6 +253,19 @@ class _Socket(TransportFactory):
         self.is_dropped = True
         if self._writer is not None:
             self._writer.transport.abort()
+
+
+async def _whole(opening: Coroutine[Any, Any, Any]) -> aiormq.Channel:
+    """A channel, opened to the end also when we are cancelled meanwhile: aiormq would close one that the server has not
+    heard of yet, and the server would hang up."""
+    task = asyncio.ensure_future(opening)
+    try:
+        return cast(aiormq.Channel, await asyncio.shield(task))
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=CLOSES_WITHIN)
+        if task.done() and not task.cancelled() and task.exception() is None:
+            await closed(task.result())
+        raise
 
 
 async def closed(channel: aiormq.Channel) -> None:

@@ -151,8 +151,10 @@ async def test_who_stops_waiting_for_confirmations_leaves_a_publisher_that_works
         await publisher.publish([a_message(turns)])
 
 
-@pytest.mark.chaos  # one time in five on a busy machine the channel of the next taking is refused
-async def test_a_cancellation_that_meets_an_answer_is_not_forgotten(on_rabbitmq: RabbitMQ) -> None:
+async def test_a_cancellation_that_meets_an_answer_is_not_forgotten(on_rabbitmq: RabbitMQ, link: Link) -> None:
+    # Where there is no queue yet, the server closes the channel, and aiormq may close it once more, which costs the
+    # connection: the next taking is told so.
+    await Topology(link).services([SERVICE])
     async with on_rabbitmq.process() as process:
         for turns in range(60):
             taking = asyncio.create_task(process.work_queue.take(SERVICE, uuid4(), 1))
