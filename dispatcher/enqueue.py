@@ -24,6 +24,7 @@ from backbone.store.queries import sql
 from backbone.store.wakeups import LOOK_ANYWAY, PENDING, Wakeups
 
 BATCH = 500
+LOOK_AGAIN = 0.1  # seconds after all that was due, for what has become due by the clock
 LOOK_FOR_ROOM = 0.1  # seconds between two looks at how much of a full service has been taken
 QUEUE_LIMIT = 10_000
 """Items of one service in a queue elsewhere: seconds of work for its agents, and little for any broker."""
@@ -74,6 +75,8 @@ async def run(database: Database, work_queue: WorkQueue, wakeups: Wakeups, queue
             await executions.confirm(connection, items, queue_too=work_queue.in_store)
             work_queue.announce({item.service_id for item in items})
             metrics.executions_enqueued.inc(len(items))
+            if len(items) < sum(room.values()):  # all that was due; what comes now says so
+                await wakeups.wait(signal, LOOK_AGAIN)
 
 
 def _pause(due_in: Mapping[str, float]) -> float:

@@ -1,7 +1,8 @@
 """Committing offsets behind the reader: the next batch does not wait 7 ms for the last one's.
 
-At most one commit is on its way; what is done meanwhile goes with the next. What a crash leaves uncommitted comes again
-and is seen to be known. Whoever gives partitions away waits for `settled` first.
+At most one commit is on its way, and none soon after another: a broker works as long on one as on a record. What is
+done meanwhile goes with the next. What a crash leaves uncommitted comes again and is seen to be known. Whoever gives
+partitions away waits for `settled` first.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from aiokafka.errors import KafkaError
 
 from backbone.kafka.connection import reason
 
+PAUSE = 0.1  # seconds between two commits, where nobody waits for one
+
 log = logging.getLogger(__name__)
 
 
@@ -23,6 +26,7 @@ class Offsets:
         self._consumer = consumer
         self._due: dict[TopicPartition, int] = {}
         self._sending: asyncio.Task[None] | None = None
+        self._awaited = asyncio.Event()
 
     def move(self, offsets: Mapping[TopicPartition, int]) -> None:
         self._due.update(offsets)
@@ -31,8 +35,10 @@ class Offsets:
 
     async def settled(self) -> None:
         """Everything that was moved is committed, or cannot be any more."""
+        self._awaited.set()
         if self._sending is not None:
             await asyncio.wait([self._sending])
+        self._awaited.clear()
 
     async def drop(self) -> None:
         """What is not committed yet will not be."""
@@ -51,6 +57,11 @@ class Offsets:
                 await self._consumer.commit(due)
             except KafkaError as error:
                 may_come_again(reason(error))
+            try:
+                async with asyncio.timeout(PAUSE):
+                    await self._awaited.wait()
+            except TimeoutError:
+                pass
 
 
 def may_come_again(why: str) -> None:
