@@ -22,7 +22,7 @@ from agent.run import Executions
 from backbone.kit import metrics, pace
 from backbone.kit.loops import Health, keep
 from backbone.model.messages import WorkItem
-from backbone.ports import Reports, WorkQueue
+from backbone.ports import TAKEN_AT_ONCE, Reports, WorkQueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,6 @@ class Stop:
     grace: timedelta
 
 
-TAKE_AT_MOST = 200
 FIRST_PAUSE = 0.1  # seconds before a process that went away is started again
 LONGEST_PAUSE = 10.0
 LAST_WORDS = 3.0  # seconds for what is still to be said when we go
@@ -145,7 +144,7 @@ async def _take(
                 await work_queue.forgo(service_id)
             await executions.room.wait()
             continue
-        items = await work_queue.take(service_id, session, min(executions.free, TAKE_AT_MOST))
+        items = await work_queue.take(service_id, session, executions.free)
         taken = datetime.now(UTC)
         began = clock()
         await executions.until_usable()
@@ -154,7 +153,7 @@ async def _take(
         for item in items:
             executions.begin(item)
         _count(items, taken)
-        if len(items) < TAKE_AT_MOST:
+        if len(items) < TAKEN_AT_ONCE:
             await pace.pause_after(len(items))
 
 

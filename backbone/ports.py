@@ -44,6 +44,10 @@ class EventLog(Protocol):
         log; others wait to take over. Nothing that was appended is passed over, however late its writer finished."""
 
 
+TAKEN_AT_ONCE = 200
+"""Items. What one asks for waits for the others, and the cost of a round trip is gone long before."""
+
+
 class WorkQueue(Protocol):
     in_store: bool
     """The queue is in the store's database: what records an execution puts it in the queue in one transaction."""
@@ -59,8 +63,8 @@ class WorkQueue(Protocol):
         that is not `in_store`."""
 
     async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
-        """Wait for work; return at least one item and at most `limit`, leased to the session. Others may be kept from
-        some that it did not return: whoever stops taking says so to `forgo`."""
+        """Wait for work; return at least one item, at most `limit` and `TAKEN_AT_ONCE`, leased to the session. Others
+        may be kept from as many as there is room for beyond: whoever stops taking says so to `forgo`."""
 
     async def forgo(self, service_id: str) -> None:
         """What was fetched ahead for this service is for others. A later `take` is allowed."""

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from backbone.model.messages import WorkItem
+from backbone.ports import TAKEN_AT_ONCE
 from backbone.store import executions
 from backbone.store.database import Database, KeptLane
 from backbone.store.queries import sql
@@ -40,11 +41,12 @@ class PostgresWorkQueue:
 
     async def take(self, service_id: str, session: UUID, limit: int) -> Sequence[WorkItem]:
         signal = self._wakeups.watch(_channel(service_id))
+        most = min(limit, TAKEN_AT_ONCE)
         while True:
             signal.clear()
             async with self._lane.use() as connection:
                 try:
-                    rows = await connection.fetch(sql("work/take"), service_id, session, limit)
+                    rows = await connection.fetch(sql("work/take"), service_id, session, most)
                 except asyncpg.UniqueViolationError:
                     continue  # another agent took an item of the same execution just now; it falls away the next time
             if rows:

@@ -19,6 +19,7 @@ from backbone.model import causation, messages, traceparent
 from backbone.model.errors import TriggerEngineError, Unavailable
 from backbone.model.messages import WorkItem
 from backbone.model.requests import Take
+from backbone.ports import TAKEN_AT_ONCE
 from backbone.rabbitmq import topology
 from backbone.rabbitmq.asking import Asker
 from backbone.rabbitmq.connection import Rabbit
@@ -164,9 +165,10 @@ class Taker:
 
     async def _delivered(self, limit: int) -> tuple[Consumer, list[Delivery]]:
         """Wait for messages. What comes late, after the consuming was ended, is here the next time."""
+        most = min(limit, TAKEN_AT_ONCE)
         while True:
             consumer = await self._opened()
-            deliveries = consumer.here(limit)
+            deliveries = consumer.here(most)
             if not deliveries:
                 try:
                     await self._consume(consumer, limit)
@@ -175,11 +177,11 @@ class Taker:
                         raise
                     await asyncio.sleep(PAUSE)  # nobody has put anything for this service yet
                     continue
-                deliveries = await consumer.next(limit)
-            if not len(deliveries) < consumer.prefetch <= limit - len(deliveries):
+                deliveries = await consumer.next(most)
+            if not _goes_on(consumer.prefetch, len(deliveries), limit):
                 await consumer.pause()
-                deliveries += consumer.here(limit - len(deliveries))
-            self._few_come = len(deliveries) <= limit // 2
+                deliveries += consumer.here(most - len(deliveries))
+            self._few_come = 2 * len(deliveries) < limit
             return consumer, deliveries
 
     async def _consume(self, consumer: Consumer, limit: int) -> None:
@@ -188,7 +190,7 @@ class Taker:
         if consumer.prefetch > limit:
             await consumer.pause()
         if not consumer.prefetch:
-            await consumer.consume(max(1, limit // 2) if self._few_come else limit)
+            await consumer.consume(min(max(1, limit // 2) if self._few_come else limit, TAKEN_AT_ONCE))
 
     async def _opened(self) -> Consumer:
         if self._consumer is None or self._consumer.is_lost:
@@ -221,6 +223,12 @@ class Taker:
                     log.warning("asked in vain what may begin, asking again", extra={"reason": str(error)})
                 said = True
             await asyncio.sleep(PAUSE)
+
+
+def _goes_on(prefetch: int, came: int, limit: int) -> bool:
+    """Whether a consumer may go on while these begin: there is room for all that may come meanwhile, and with more room
+    no more would have come. Pure."""
+    return prefetch <= limit - came and (came < prefetch or prefetch == TAKEN_AT_ONCE)
 
 
 async def _read(consumer: Consumer, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, WorkItem]]:
