@@ -66,13 +66,13 @@ async def run(
             saying = [
                 tasks.create_task(keep("report", outbox.run, health)),
                 tasks.create_task(
-                    keep("beat", partial(_beat, session, service_id, lease, reports, executions), health)
+                    keep("beat", partial(_beat, session, service_id, lease, reports, executions, outbox), health)
                 ),
                 tasks.create_task(keep("watch", executions.watch, health)),
             ]
             beginning = [
                 tasks.create_task(
-                    keep("take", partial(_take, session, service_id, work_queue, lease, executions), health)
+                    keep("take", partial(_take, session, service_id, work_queue, lease, executions, outbox), health)
                 ),
                 tasks.create_task(_restart(loaded, executions)),
             ]
@@ -134,11 +134,19 @@ async def _leave(reports: Reports, session: UUID) -> None:
 
 
 async def _take(
-    session: UUID, service_id: str, work_queue: WorkQueue, lease: timedelta, executions: Executions
+    session: UUID,
+    service_id: str,
+    work_queue: WorkQueue,
+    lease: timedelta,
+    executions: Executions,
+    outbox: Outbox,
 ) -> None:
     clock = asyncio.get_running_loop().time
     while True:
         executions.room.clear()
+        if outbox.is_full:
+            await work_queue.forgo(service_id)
+            await outbox.room()
         if not executions.free:
             if not executions.is_usable:
                 await work_queue.forgo(service_id)
@@ -166,10 +174,12 @@ def _count(items: Sequence[WorkItem], taken: datetime) -> None:
     metrics.observe(metrics.recorded_to_started, [(now - recorded).total_seconds() for recorded in first])
 
 
-async def _beat(session: UUID, service_id: str, lease: timedelta, reports: Reports, executions: Executions) -> None:
+async def _beat(
+    session: UUID, service_id: str, lease: timedelta, reports: Reports, executions: Executions, outbox: Outbox
+) -> None:
     pause = min(lease.total_seconds() / 5, 1.0)
     while True:
-        executions.terminate(set(await reports.beat(session, service_id, lease)))
+        executions.terminate(set(await reports.beat(session, service_id, lease, outbox.untold())))
         await asyncio.sleep(pause)
 
 

@@ -88,9 +88,11 @@ class Reports(Protocol):
     async def send(self, reports: Sequence[Report]) -> None:
         """Return once the reports would survive losing us. Those of one execution arrive in the order sent."""
 
-    async def beat(self, session: UUID, service_id: str, lease: timedelta) -> Sequence[UUID]:
-        """The session lives and keeps its leases for `lease` from now, by the store's clock. Returns those of its
-        executions that somebody asked to end."""
+    async def beat(
+        self, session: UUID, service_id: str, lease: timedelta, untold: Sequence[UUID] = ()
+    ) -> Sequence[UUID]:
+        """The session lives and keeps its leases for `lease` from now, by the store's clock; those of the executions
+        that it began and could not report yet (`untold`), too. Returns those that somebody asked to end."""
 
     async def leave(self, session: UUID) -> None:
         """The session ended in order; what it still holds may be given to another at once."""

@@ -2,7 +2,7 @@
 
 It is made from the gateway's own token and stands in no table, so whoever starts agents can make it:
 
-    agent.SERVICE_ID.MAC    reads below /agents/SERVICE_ID
+    agent.SERVICE_ID.MAC    reads below /agents/SERVICE_ID, and asks at /agents/SERVICE_ID/requests
     agents.MAC              reads below /agents: for a host that runs the agents of every service
 """
 
@@ -14,6 +14,7 @@ import hmac
 from gateway.operations import PREFIX
 
 AGENTS = f"{PREFIX}/agents"
+REQUESTS = "requests"
 
 
 def of_service(gateway_token: str, service_id: str) -> str:
@@ -30,14 +31,16 @@ def service_of(token: str) -> str | None:
     return rest.partition(".")[0] or None if kind == "agent" else None
 
 
-def opens(token: str, gateway_token: str, path: str) -> bool:
-    """Whether a GET of the path is answered to who shows the token."""
+def opens(token: str, gateway_token: str, method: str, path: str) -> bool:
+    """Whether it is answered to who shows the token."""
     name, _, _ = token.rpartition(".")
     if not name or not hmac.compare_digest(token.encode(), _signed(gateway_token, name).encode()):
         return False
     kind, _, service_id = name.partition(".")
+    if method == "POST":
+        return kind == "agent" and path == f"{AGENTS}/{service_id}/{REQUESTS}"
     below = AGENTS if kind == "agents" else f"{AGENTS}/{service_id}"
-    return path == below or path.startswith(f"{below}/")
+    return method == "GET" and (path == below or path.startswith(f"{below}/"))
 
 
 def _signed(gateway_token: str, name: str) -> str:

@@ -1,11 +1,17 @@
-"""What agents ask for, who reach no database: their service with its code, and inputs too large for a queue."""
+"""What agents ask for, who reach no database: their service with its code, inputs too large for a queue, and what they
+may begin and are to end, while RabbitMQ takes no questions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from backbone.model.errors import NotFound
-from backbone.store import definitions, finding
+import msgspec
+
+from backbone.kit import metrics
+from backbone.model import requests
+from backbone.model.errors import Invalid, NotFound
+from backbone.model.requests import Leave
+from backbone.store import definitions, finding, leases
 from backbone.store.queries import sql
 from gateway import agent_tokens, shapes
 from gateway.agent_tokens import AGENTS
@@ -79,6 +85,21 @@ async def input_of(call: Call) -> Any:
     return Answer(200, b'{"input":%b,"entity":%b}' % (row["input"] or b"{}", row["entity"] or b"null"))
 
 
+async def ask(call: Call) -> Any:
+    """As a dispatcher answers over RabbitMQ."""
+    service_id = call.definition_id("service")
+    try:
+        request = requests.decode_request(call.body)
+    except msgspec.MsgspecError as error:
+        raise Invalid("", f"is no question of an agent: {error}") from None
+    if not isinstance(request, Leave) and request.service_id != service_id:
+        raise Invalid("serviceId", f"{request.service_id!r} is asked for by an agent of {service_id!r}")
+    async with call.parts.leases.use() as connection:
+        [found] = await leases.answer(connection, [request])
+    metrics.agent_questions_over_http.inc()
+    return Answer(200, requests.encode_answer(found), requests.MEDIA_TYPE.encode())
+
+
 OPERATIONS = (
     Operation(
         method="GET", path=AGENTS, handler=every, summary="Every service, for a host that runs their agents",
@@ -97,5 +118,10 @@ OPERATIONS = (
         method="GET", path=f"{AGENTS}/{{id}}/inputs/{{execution}}", handler=input_of,
         summary="What the work item of an execution left out, as it was too large for a queue",
         answers=InputShape, refusals=(404,),
+    ),
+    Operation(
+        method="POST", path=f"{AGENTS}/{{id}}/{agent_tokens.REQUESTS}", handler=ask,
+        summary="What an agent asks over RabbitMQ, where that takes nothing: `request` and `answer` of asyncapi.json",
+        media_types=(requests.MEDIA_TYPE,), gives=requests.MEDIA_TYPE, refusals=(404,),
     ),
 )  # fmt: skip

@@ -60,7 +60,7 @@ class App:
             return True
         token = shown.removeprefix(b"Bearer ").decode("latin-1")
         gateway_token = self._parts.settings.token or ""
-        return scope["method"] == "GET" and agent_tokens.opens(token, gateway_token, scope["path"])
+        return agent_tokens.opens(token, gateway_token, scope["method"], scope["path"])
 
     async def _publish(self, scope: Scope, receive: Receive) -> Answer:
         """`events.publish` without what only the other operations need."""

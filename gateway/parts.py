@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from backbone.ports import EventLog, WorkQueue
 from backbone.store import definitions
-from backbone.store.database import Database
+from backbone.store.database import Database, KeptLane
 from backbone.store.project_ids import ProjectIds
 from backbone.store.signing import SigningKey
 from backbone.store.wakeups import SERVICES, Wakeups
@@ -27,6 +27,7 @@ class Parts:
     projects: ProjectIds
     writer: EventWriter
     signing_key: SigningKey
+    leases: KeptLane  #: for what agents ask; durable, as a lease that is forgotten lets a second agent begin
     known_versions: KnownVersions = field(default_factory=KnownVersions)
 
     @classmethod
@@ -40,7 +41,15 @@ class Parts:
     ) -> Parts:
         projects = ProjectIds(database, make=settings.make_projects, default=settings.default_project)
         return cls(
-            database, wakeups, event_log, work_queue, settings, projects, EventWriter(event_log), SigningKey(database)
+            database,
+            wakeups,
+            event_log,
+            work_queue,
+            settings,
+            projects,
+            EventWriter(event_log),
+            SigningKey(database),
+            KeptLane(database, hashes=True),
         )
 
     def triggers_changed(self) -> None:

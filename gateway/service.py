@@ -55,6 +55,7 @@ async def run(
             await asyncio.wait([serving])
             writer.cancel()
             await asyncio.wait([writer])
+            await parts.leases.close()
 
 
 class Server(uvicorn.Server):

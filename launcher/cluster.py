@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from agent.inputs import Inputs
+from agent.gateway import Gateway
 from backbone.drivers.event_log.kafka import KafkaEventLog
 from backbone.drivers.reports.rabbitmq import RabbitReports
 from backbone.drivers.work_queue.rabbitmq import RabbitWorkQueue
@@ -58,10 +58,10 @@ async def parts(settings: Settings, role: str, health: Health) -> AsyncIterator[
 async def agent_parts(settings: Settings, service_id: str, health: Health) -> AsyncIterator[AgentParts]:
     async with AsyncExitStack() as stack:
         rabbit = await _rabbit(stack, settings, "agent", health)
-        inputs = await stack.enter_async_context(Inputs(settings.url, settings.token or None, service_id))
-        work_queue = RabbitWorkQueue(rabbit, fetch=inputs.fetch)
+        gateway = await stack.enter_async_context(Gateway(settings.url, settings.token or None, service_id))
+        work_queue = RabbitWorkQueue(rabbit, fetch=gateway.fetch, elsewhere=gateway.ask)
         stack.push_async_callback(work_queue.close)
-        reports = RabbitReports(rabbit)
+        reports = RabbitReports(rabbit, elsewhere=gateway.ask)
         stack.push_async_callback(reports.close)
         yield AgentParts(work_queue=work_queue, reports=reports)
 

@@ -78,7 +78,12 @@ def _channels() -> Document:
             "bindings": _queue("reports"),
         },
         "agents": {
-            **_on_rabbitmq("Questions of agents; none waits for longer than 5 s.", "request"),
+            **_on_rabbitmq(
+                "Questions of agents; none waits for longer than 5 s. What RabbitMQ does not take, or nobody "
+                "answers, agents ask of the gateway: the same bytes, to and fro, at "
+                "`POST /api/v1/agents/{id}/requests`.",
+                "request",
+            ),
             "address": "agents",
             "bindings": _queue("agents"),
         },

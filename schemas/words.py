@@ -284,6 +284,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "session": _("Who lives."),
         "service_id": _("Whose functions it runs."),
         "lease": _("How long it may be silent from now on, as ISO 8601 writes durations."),
+        "untold": _("Executions that it began, or ended, and could not report yet: they stay its own."),
     },
     "Leave": {"session": _("Who ended in order.")},
 }

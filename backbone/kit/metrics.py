@@ -40,6 +40,10 @@ executions_finished = Counter("trigger_engine_executions_finished", "Attempts th
 executions_settled = Counter("trigger_engine_executions_settled", "Executions that came to a status.", ["status"])
 executions_retried = Counter("trigger_engine_executions_retried", "Failed attempts that are tried again.")
 executions_rescued = Counter("trigger_engine_executions_rescued", "Executions whose agent was lost.")
+agent_questions_over_http = Counter(
+    "trigger_engine_agent_questions_over_http",
+    "Questions of agents that RabbitMQ did not take, or nobody answered there.",
+)
 messages_redelivered = Counter(
     "trigger_engine_messages_redelivered", "Messages that RabbitMQ gave out before: to somebody who went, or to us."
 )

@@ -1,5 +1,6 @@
 """What agents ask of dispatchers where their queue is in another server: leases are in PostgreSQL, which they cannot
-reach. Questions and answers travel as MessagePack, like the messages."""
+reach. Questions and answers travel as MessagePack, like the messages: over RabbitMQ, and where that takes nothing, over
+HTTP."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat", kw_only=Tru
     session: UUID
     service_id: str
     lease: timedelta
+    untold: tuple[UUID, ...] = ()  #: executions that it began, or ended, and could not report yet
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag="leave", kw_only=True):
@@ -38,6 +40,8 @@ Request = Take | Beat | Leave
 
 Answer = list[UUID]
 """To every request: of what was asked about, the executions that are granted, or to be ended."""
+
+MEDIA_TYPE = "application/msgpack"
 
 _Message = TypeVar("_Message")
 

@@ -5,7 +5,8 @@ reply-to). A question whose answer does not come may be asked again: each can be
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID, uuid4
 
 import aiormq
@@ -21,19 +22,43 @@ from backbone.rabbitmq.publisher import Message, written
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 
+log = logging.getLogger(__name__)
+
+
+Ask = Callable[[Request], Awaitable[Answer]]
+"""Raises Unavailable when there is no answer."""
+
+BLOCKED = "it is blocked: short of memory or disk, it takes no questions"
+
 
 class Asker:
-    """Asks over one channel; answers find their question by its number."""
+    """Asks over one channel; answers find their question by its number.
 
-    def __init__(self, link: Link) -> None:
+    `elsewhere` is asked the same where RabbitMQ takes nothing, or nobody answers there: who cannot ask takes nothing
+    out of the queues that filled the server, and is taken for lost.
+    """
+
+    def __init__(self, link: Link, elsewhere: Ask | None = None) -> None:
         self._link = link
+        self._elsewhere = elsewhere
         self._one_at_a_time = asyncio.Lock()
         self._channel: aiormq.Channel | None = None
         self._open: dict[str, asyncio.Future[Delivery]] = {}
+        link.on_blocked.append(self._give_up)
 
     async def ask(self, request: Request) -> Answer:
         """Raises Unavailable when no answer comes in time: the question may be asked again."""
-        await self._link.unblocked()
+        if self._elsewhere is None:
+            await self._link.unblocked()
+            return await self._ask(request)
+        try:
+            if not self._link.blocked:
+                return await self._ask(request)
+        except Unavailable as error:
+            log.debug("not answered over RabbitMQ, asking elsewhere", extra={"reason": str(error)})
+        return await self._elsewhere(request)
+
+    async def _ask(self, request: Request) -> Answer:
         number = uuid4().hex
         try:
             with unavailable():
@@ -67,6 +92,12 @@ class Asker:
         answer = self._open.get(delivery.correlation_id or "")
         if answer is not None and not answer.done():
             answer.set_result(delivery)
+
+    def _give_up(self) -> None:
+        """The questions lie before a server that does not read them."""
+        for answer in self._open.values():
+            if not answer.done():
+                answer.set_exception(Unavailable("RabbitMQ", BLOCKED))
 
 
 def _question(request: Request, number: str) -> Message:

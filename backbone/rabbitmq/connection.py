@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -109,6 +109,8 @@ class Link:
         self._numbers = cycle(range(1, MOST_CHANNELS + 1))
         self._free = asyncio.Event()
         self._free.set()
+        self.on_blocked: list[Callable[[], None]] = []
+        """Called when it begins: what was published last may lie on the way until it ends."""
 
     @property
     def blocked(self) -> bool:
@@ -227,6 +229,8 @@ class Link:
         name = f"rabbitmq {self._name}"
         if blocked:
             self._free.clear()
+            for tell in self.on_blocked:
+                tell()
             if self._health is not None:
                 self._health.broken(name, "blocked: the server is short of memory or disk and takes nothing")
         else:

@@ -98,8 +98,8 @@ class Database:
 class KeptLane:
     """A lane that is opened when it is first needed and again after its connection was lost; one user at a time."""
 
-    def __init__(self, database: Database, *, durable: bool = True) -> None:
-        self._open = partial(database.lane, durable=durable)
+    def __init__(self, database: Database, *, durable: bool = True, hashes: bool = False) -> None:
+        self._open = partial(database.lane, durable=durable, hashes=hashes)
         self._stack = AsyncExitStack()
         self._connection: asyncpg.Connection | None = None
         self._one_at_a_time = asyncio.Lock()

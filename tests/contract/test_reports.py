@@ -213,6 +213,23 @@ async def test_who_left_holds_nothing_any_more(under_test: UnderTest, reports: R
     assert [row["execution_id"] for row in await under_test.ask(expired, LEASE, 10)] == [item.execution_id]
 
 
+async def test_what_a_session_began_and_could_not_report_is_its_own_for_as_long_as_it_says_so(
+    under_test: UnderTest, reports: Reports
+) -> None:
+    session = uuid4()
+    items = await queued_items(under_test.store, 2)
+    async with under_test.drivers.process("agent") as agent:
+        await reports.beat(session, SERVICE, LEASE)
+        await agent.work_queue.put(items)
+        held = [item.execution_id for item in await agent.work_queue.take(SERVICE, session, 2)]
+    await under_test.ask("UPDATE lease SET taken_at = now() - interval '1 hour'")
+    await reports.beat(session, SERVICE, LEASE, held[:1])
+    assert [row["execution_id"] for row in await under_test.ask(sql("work/expired leases"), LEASE, 10)] == held[1:]
+    await under_test.ask("UPDATE lease SET taken_at = now() - interval '1 hour'")
+    await reports.beat(uuid4(), SERVICE, LEASE, held)  # of what is another's nobody says anything
+    assert len(await under_test.ask(sql("work/expired leases"), LEASE, 10)) == 2
+
+
 async def test_a_beat_tells_what_is_to_be_ended_to_the_session_that_holds_it(
     under_test: UnderTest, reports: Reports
 ) -> None:

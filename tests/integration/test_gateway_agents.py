@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
+from backbone.model import requests
+from backbone.model.requests import Beat, Leave, Request, Take
 from gateway import agent_tokens
 from tests.support.gateway import API, Api, codebase_zip, gateway
 
@@ -57,6 +61,40 @@ async def test_the_token_of_a_service_opens_nothing_of_another(api: Api) -> None
         assert (await ask(api, token, path)).status_code == 401, path
     assert (await ask(api, token, f"/services/{one['id']}", "DELETE")).status_code == 401
     assert (await ask(api, token, f"/agents/{one['id']}", "POST")).status_code == 401
+
+
+async def test_an_agent_asks_for_its_own_service_alone(api: Api) -> None:
+    one, other = await two_services(api)
+    made = await api.post(f"/executions/{one['id']}", {"functionName": "run"})
+    token, session, lease = agent_tokens.of_service(SECRET, one["id"]), uuid4(), timedelta(seconds=30)
+    beat = Beat(session=session, service_id=one["id"], lease=lease)
+    take = Take(asking=uuid4(), session=session, service_id=one["id"], attempts=[(UUID(made["id"]), 1)])
+    path = f"/agents/{one['id']}/requests"
+    assert await answer(api, token, path, beat) == []
+    assert await answer(api, token, path, take) == [UUID(made["id"])]
+    await api.post(f"/executions/{made['id']}/terminate")
+    assert await answer(api, token, path, beat) == [UUID(made["id"])]
+    assert await answer(api, token, path, Leave(session=session)) == []
+    [left] = await api.fetch("SELECT lease_until <= now() AS is_over FROM agent_session")
+    assert left["is_over"]
+    assert (await question(api, token, f"/agents/{other['id']}/requests", take)).status_code == 401
+    elsewhere = Beat(session=session, service_id=other["id"], lease=lease)
+    refused = await question(api, token, path, elsewhere)
+    assert (refused.status_code, refused.json()["path"]) == (400, "serviceId")
+    nonsense = await ask(api, token, path, "POST")
+    assert (nonsense.status_code, nonsense.json()["message"][:28]) == (400, "is no question of an agent: ")
+
+
+async def answer(api: Api, token: str, path: str, request: Request) -> list[UUID]:
+    response = await question(api, token, path, request)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == requests.MEDIA_TYPE
+    return requests.decode_answer(response.content)
+
+
+async def question(api: Api, token: str, path: str, request: Request) -> httpx.Response:
+    headers = {"authorization": f"Bearer {token}", "content-type": requests.MEDIA_TYPE}
+    return await api.client.post(API + path, content=requests.encode_request(request), headers=headers)
 
 
 @pytest.mark.parametrize(

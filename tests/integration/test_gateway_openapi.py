@@ -29,7 +29,7 @@ EXAMPLES = 5
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
-@schemathesis.serializer("application/zip", "application/x-ndjson")
+@schemathesis.serializer("application/zip", "application/x-ndjson", "application/msgpack")
 def as_bytes(context: Any, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")
 

@@ -97,9 +97,11 @@ async def parts(dsn: str, settings: GatewaySettings) -> AsyncIterator[Parts]:
     wakeups = Wakeups(database)
     event_log = PostgresEventLog(database, wakeups)
     work_queue = PostgresWorkQueue(database, wakeups)
+    made = Parts.of(database, wakeups, event_log, work_queue, settings)
     try:
-        yield Parts.of(database, wakeups, event_log, work_queue, settings)
+        yield made
     finally:
+        await made.leases.close()
         await event_log.close()
         await work_queue.close()
         await database.close()

@@ -164,7 +164,7 @@ async def _body(here: Running, role: str) -> None:
         here.stop.soon.clear()
         await agent_service.run(
             here.service.id,
-            _loaded(here.folder, here.concurrency),
+            loaded(here.folder, here.concurrency),
             parts.work_queue,
             parts.reports,
             LEASE,
@@ -173,7 +173,7 @@ async def _body(here: Running, role: str) -> None:
         )
 
 
-def _loaded(folder: Path, concurrency: int) -> Loaded:
+def loaded(folder: Path, concurrency: int) -> Loaded:
     return Loaded(
         name="service",
         concurrency=concurrency,

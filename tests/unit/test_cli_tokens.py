@@ -25,7 +25,7 @@ def test_of_a_host_and_of_a_service(
     monkeypatch.setenv("TRIGGER_ENGINE_TOKEN_FILE", str(tmp_path / "token"))
     code, token, _ = printed(capsys, "agents")
     assert (code, token) == (0, agent_tokens.of_host("the gateway's own"))
-    assert agent_tokens.opens(token, "the gateway's own", agent_tokens.AGENTS)
+    assert agent_tokens.opens(token, "the gateway's own", "GET", agent_tokens.AGENTS)
     monkeypatch.delenv("TRIGGER_ENGINE_TOKEN_FILE")
     code, token, _ = printed(capsys, "agent", "65f0c2a1b7d9e4f3a8b6c5d2", "--token-file", str(tmp_path / "token"))
     assert (code, token) == (0, agent_tokens.of_service("the gateway's own", "65f0c2a1b7d9e4f3a8b6c5d2"))

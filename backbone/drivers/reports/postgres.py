@@ -35,9 +35,13 @@ class PostgresReports:
             await connection.execute(sql("work/send reports"), messages.encode_reports(reports))
         self._wakeups.wake([CHANNEL])
 
-    async def beat(self, session: UUID, service_id: str, lease: timedelta) -> Sequence[UUID]:
+    async def beat(
+        self, session: UUID, service_id: str, lease: timedelta, untold: Sequence[UUID] = ()
+    ) -> Sequence[UUID]:
         async with self._database.pool.acquire() as connection:
             await connection.execute(sql("work/beat"), session, service_id, lease)
+            if untold:
+                await connection.execute(sql("work/keep"), [session] * len(untold), untold)
             rows = await connection.fetch(sql("execution/to terminate"), session)
         return [row["id"] for row in rows]
 

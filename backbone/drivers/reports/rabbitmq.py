@@ -12,7 +12,7 @@ from backbone.model import messages
 from backbone.model.messages import Report
 from backbone.model.requests import Beat, Leave
 from backbone.rabbitmq import topology
-from backbone.rabbitmq.asking import Asker
+from backbone.rabbitmq.asking import Ask, Asker
 from backbone.rabbitmq.connection import Rabbit
 from backbone.rabbitmq.consumer import Consumer
 from backbone.rabbitmq.deliveries import Delivery
@@ -21,14 +21,16 @@ from backbone.rabbitmq.topology import Topology
 
 
 class RabbitReports:
-    """Agents send, beat and leave; they declare nothing. Who receives declares."""
+    """Agents send, beat and leave; they declare nothing. Who receives declares.
+
+    `elsewhere`: where agents ask what they cannot ask over RabbitMQ."""
 
     in_store = False
 
-    def __init__(self, rabbit: Rabbit) -> None:
+    def __init__(self, rabbit: Rabbit, *, elsewhere: Ask | None = None) -> None:
         self._rabbit = rabbit
         self._publisher = Publisher(rabbit.publishing)
-        self._asker = Asker(rabbit.publishing)
+        self._asker = Asker(rabbit.publishing, elsewhere)
 
     async def send(self, reports: Sequence[Report]) -> None:
         await self._publisher.publish(
@@ -43,8 +45,10 @@ class RabbitReports:
             ]
         )
 
-    async def beat(self, session: UUID, service_id: str, lease: timedelta) -> Sequence[UUID]:
-        return await self._asker.ask(Beat(session=session, service_id=service_id, lease=lease))
+    async def beat(
+        self, session: UUID, service_id: str, lease: timedelta, untold: Sequence[UUID] = ()
+    ) -> Sequence[UUID]:
+        return await self._asker.ask(Beat(session=session, service_id=service_id, lease=lease, untold=tuple(untold)))
 
     async def leave(self, session: UUID) -> None:
         await self._asker.ask(Leave(session=session))

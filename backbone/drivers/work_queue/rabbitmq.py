@@ -21,7 +21,7 @@ from backbone.model.messages import WorkItem
 from backbone.model.requests import Take
 from backbone.ports import TAKEN_AT_ONCE
 from backbone.rabbitmq import topology
-from backbone.rabbitmq.asking import Asker
+from backbone.rabbitmq.asking import Ask, Asker
 from backbone.rabbitmq.connection import Rabbit
 from backbone.rabbitmq.consumer import Consumer
 from backbone.rabbitmq.deliveries import Delivery
@@ -47,6 +47,7 @@ class RabbitWorkQueue:
     """Who puts also declares the queues; who takes declares nothing, and waits until there is one.
 
     `services`: those whose queues `depth` looks at beside what was put here. `fetch`: what was too large for a message.
+    `elsewhere`: where agents ask what they cannot ask over RabbitMQ.
     """
 
     in_store = False
@@ -57,13 +58,14 @@ class RabbitWorkQueue:
         *,
         services: Callable[[], Awaitable[Sequence[str]]] = no_services,
         fetch: Fetch | None = None,
+        elsewhere: Ask | None = None,
     ) -> None:
         self._rabbit = rabbit
         self._services = services
         self._fetch = fetch
         self._publisher = Publisher(rabbit.publishing)
         self._topology = Topology(rabbit.publishing)
-        self._asker = Asker(rabbit.publishing)
+        self._asker = Asker(rabbit.publishing, elsewhere)
         self._takers: dict[str, Taker] = {}
 
     async def put(self, items: Sequence[WorkItem]) -> None:

@@ -223,6 +223,24 @@ INSERT INTO agent_session (id, service_id, lease_until)
 VALUES ($1, $2, now() + $3::interval)
 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
 
+-- name: keep
+-- Begun, or ended, while nothing can be reported: to who looks for leases that were taken and never begun, the taking
+-- is now. One that somebody else has in hand is being settled.
+UPDATE lease
+SET taken_at = now()
+FROM (
+    SELECT lease.execution_id
+    FROM unnest($1::uuid[], $2::uuid[]) AS untold (session_id, execution_id)
+    CROSS JOIN LATERAL (
+        SELECT execution_id
+        FROM lease
+        WHERE lease.execution_id = untold.execution_id
+          AND lease.session_id = untold.session_id
+        FOR UPDATE SKIP LOCKED
+    ) AS lease
+) AS held
+WHERE lease.execution_id = held.execution_id
+
 -- name: leave
 UPDATE agent_session
 SET lease_until = now()
