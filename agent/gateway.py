@@ -10,7 +10,7 @@ import httpx
 import msgspec
 
 from backbone.model import requests
-from backbone.model.errors import Unavailable
+from backbone.model.errors import NotAllowed, Unavailable
 from backbone.model.requests import Answer, Request
 
 
@@ -47,7 +47,7 @@ class Gateway:
         return bytes(left.input), None if left.entity is None else bytes(left.entity)
 
     async def ask(self, request: Request) -> Answer:
-        """What a dispatcher would have answered. Raises Unavailable."""
+        """What a dispatcher would have answered. Raises Unavailable, and NotAllowed."""
         body = {"content": requests.encode_request(request), "headers": {"content-type": requests.MEDIA_TYPE}}
         response = await self._asked("a question", "POST", "requests", **body)
         return requests.decode_answer(response.content)
@@ -57,6 +57,8 @@ class Gateway:
             response = await self._client.request(method, path, **body)
         except httpx.HTTPError as error:
             raise Unavailable("gateway", f"{what}: {error or type(error).__name__}") from error
+        if response.status_code == 403:
+            raise NotAllowed(f"{what}: {response.text[:200]}")
         if response.status_code != 200:
             raise Unavailable("gateway", f"{what}: {response.status_code} {response.text[:200]}")
         return response

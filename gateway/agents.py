@@ -9,8 +9,7 @@ import msgspec
 
 from backbone.kit import metrics
 from backbone.model import requests
-from backbone.model.errors import Invalid, NotFound
-from backbone.model.requests import Leave
+from backbone.model.errors import Invalid, NotAllowed, NotFound
 from backbone.store import definitions, finding, leases
 from backbone.store.queries import sql
 from gateway import agent_tokens, shapes
@@ -92,11 +91,11 @@ async def ask(call: Call) -> Any:
         request = requests.decode_request(call.body)
     except msgspec.MsgspecError as error:
         raise Invalid("", f"is no question of an agent: {error}") from None
-    if not isinstance(request, Leave) and request.service_id != service_id:
-        raise Invalid("serviceId", f"{request.service_id!r} is asked for by an agent of {service_id!r}")
     async with call.parts.leases.use() as connection:
-        [found] = await leases.answer(connection, [request])
+        [found] = await leases.answer(connection, [leases.Asked(request, service_id)])
     metrics.agent_questions_over_http.inc()
+    if isinstance(found, requests.Refusal):
+        raise NotAllowed(found)
     return Answer(200, requests.encode_answer(found), requests.MEDIA_TYPE.encode())
 
 
@@ -122,6 +121,6 @@ OPERATIONS = (
     Operation(
         method="POST", path=f"{AGENTS}/{{id}}/{agent_tokens.REQUESTS}", handler=ask,
         summary="What an agent asks over RabbitMQ, where that takes nothing: `request` and `answer` of asyncapi.json",
-        media_types=(requests.MEDIA_TYPE,), gives=requests.MEDIA_TYPE, refusals=(404,),
+        media_types=(requests.MEDIA_TYPE,), gives=requests.MEDIA_TYPE, refusals=(403, 404),
     ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 from starlette.types import Send
 
-from backbone.model.errors import Conflict, Invalid, NotFound, TriggerEngineError, Unavailable
+from backbone.model.errors import Conflict, Invalid, NotAllowed, NotFound, TriggerEngineError, Unavailable
 
 JSON = b"application/json"
 _RETRY_AFTER = (b"retry-after", b"1")
@@ -54,6 +54,7 @@ _STATUS: tuple[tuple[type[TriggerEngineError], int], ...] = (
     (Invalid, 400),
     (NotFound, 404),
     (Conflict, 409),
+    (NotAllowed, 403),
     (Unavailable, 503),
 )
 

@@ -19,6 +19,7 @@ _REF = "#/components/schemas/{name}"
 _MEANINGS = {
     400: "The request is wrong; `path` names the field",
     401: "The token is missing or wrong",
+    403: "It is not for who asks",
     404: "There is no such thing",
     409: "It is not in a state that allows this",
     413: "The body is too large",

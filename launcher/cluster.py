@@ -43,11 +43,11 @@ async def parts(settings: Settings, role: str, health: Health) -> AsyncIterator[
             stack.push_async_callback(reports.close)
             made.work_queue, made.reports = work_queue, reports
             if role == "dispatcher":
-                answering = partial(answers.run, made.database, rabbit)
+                management = servers.rabbitmq_management(settings)
+                answering = partial(answers.run, made.database, rabbit, own_users=management is not None)
                 await stack.enter_async_context(_kept("answers", answering, health))
                 dropping = partial(queues.run, made.database, made.wakeups, work_queue.drop)
                 await stack.enter_async_context(_kept("queues", dropping, health))
-                management = servers.rabbitmq_management(settings)
                 if management is not None:
                     following = partial(users.run, made.database, made.wakeups, management)
                     await stack.enter_async_context(_kept("users", following, health))

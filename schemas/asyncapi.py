@@ -133,14 +133,24 @@ def _messages() -> Document:
             headers=_headers(_TRACE),
         ),
         "reports": _message("report", "What an agent says of executions, several at a time.", _MSGPACK),
-        "request": _message("request", "A question of an agent.", _MSGPACK, correlated="the question's number"),
+        "request": _message(
+            "request",
+            "A question of an agent, for its own service alone. Its property `user_id` says whose it is.",
+            _MSGPACK,
+            correlated="the question's number",
+        ),
         "answer": {
             "contentType": _MSGPACK,
-            "summary": "The executions that are granted to who takes, or are to be ended by who beats.",
+            "summary": "The executions that are granted to who takes, or are to be ended by who beats; or why not.",
             "correlationId": _correlation("the question's number"),
             "payload": {
                 "schemaFormat": _FORMAT,
-                "schema": {"type": "array", "items": {"type": "string", "format": "uuid"}},
+                "schema": {
+                    "oneOf": [
+                        {"type": "array", "items": {"type": "string", "format": "uuid"}},
+                        {"type": "string", "description": "Why the question is refused."},
+                    ]
+                },
             },
         },
     }

@@ -44,6 +44,9 @@ agent_questions_over_http = Counter(
     "trigger_engine_agent_questions_over_http",
     "Questions of agents that RabbitMQ did not take, or nobody answered there.",
 )
+agent_questions_refused = Counter(
+    "trigger_engine_agent_questions_refused", "Questions of agents for what is not theirs.", ["question"]
+)
 messages_redelivered = Counter(
     "trigger_engine_messages_redelivered", "Messages that RabbitMQ gave out before: to somebody who went, or to us."
 )

@@ -10,6 +10,7 @@
       Conflict                    the world moved: reload and decide again
         AlreadyExists(kind, key)
         NotInState(state)
+      NotAllowed                  it is not for who asks
       Unavailable(service)        come again later
 
 The HTTP surface turns them into status codes, the command line into exit codes; nobody else translates.
@@ -69,6 +70,10 @@ class NotInState(Conflict):
     def __init__(self, what: str, state: str, wanted: str) -> None:
         super().__init__(f"{what} is {state}; {wanted}")
         self.state = state
+
+
+class NotAllowed(TriggerEngineError):
+    pass
 
 
 class Unavailable(TriggerEngineError):

@@ -11,6 +11,8 @@ from uuid import UUID
 
 import msgspec
 
+from backbone.model.errors import NotAllowed
+
 
 class Take(msgspec.Struct, frozen=True, array_like=True, tag="take", kw_only=True):
     """May the session begin these? `asking` is the same when it is asked again: what was granted then still is."""
@@ -41,13 +43,20 @@ Request = Take | Beat | Leave
 Answer = list[UUID]
 """To every request: of what was asked about, the executions that are granted, or to be ended."""
 
+
+class Refusal(str):
+    """Why a request gets no answer."""
+
+    __slots__ = ()
+
+
 MEDIA_TYPE = "application/msgpack"
 
 _Message = TypeVar("_Message")
 
 _encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
-_answers = msgspec.msgpack.Decoder(Answer)
+_answers: msgspec.msgpack.Decoder[Answer | str] = msgspec.msgpack.Decoder(Answer | str)
 
 
 def encode_request(request: Request) -> bytes:
@@ -59,13 +68,16 @@ def decode_request(body: bytes) -> Request:
     return _decoded(_requests, body)
 
 
-def encode_answer(executions: Sequence[UUID]) -> bytes:
-    return _encoder.encode(executions)
+def encode_answer(answer: Sequence[UUID] | Refusal) -> bytes:
+    return _encoder.encode(str(answer) if isinstance(answer, Refusal) else answer)
 
 
 def decode_answer(body: bytes) -> Answer:
-    """Raises msgspec.MsgspecError for anything but what `encode_answer` gives."""
-    return _decoded(_answers, body)
+    """Raises NotAllowed for a refusal, and msgspec.MsgspecError for anything but what `encode_answer` gives."""
+    answer = _decoded(_answers, body)
+    if isinstance(answer, str):
+        raise NotAllowed(answer)
+    return answer
 
 
 def _decoded(decoder: msgspec.msgpack.Decoder[_Message], body: bytes) -> _Message:

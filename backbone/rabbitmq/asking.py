@@ -13,7 +13,7 @@ import aiormq
 
 from backbone.model import requests
 from backbone.model.errors import Unavailable
-from backbone.model.requests import Answer, Request
+from backbone.model.requests import Answer, Refusal, Request
 from backbone.rabbitmq import topology
 from backbone.rabbitmq.connection import ANSWERS_WITHIN, Link, closed, unavailable
 from backbone.rabbitmq.consumer import never_called
@@ -47,7 +47,7 @@ class Asker:
         link.on_blocked.append(self._give_up)
 
     async def ask(self, request: Request) -> Answer:
-        """Raises Unavailable when no answer comes in time: the question may be asked again."""
+        """Raises Unavailable when no answer comes in time: the question may be asked again. Raises NotAllowed."""
         if self._elsewhere is None:
             await self._link.unblocked()
             return await self._ask(request)
@@ -66,7 +66,7 @@ class Asker:
                 # The channel's own future: it is told when the connection is lost.
                 answer = self._open[number] = channel.create_future()
                 async with asyncio.timeout(topology.QUESTION_LIVES.total_seconds()):
-                    await channel.write_queue.put(written(channel, [_question(request, number)]))
+                    await channel.write_queue.put(written(channel, [_question(request, number, self._link.user)]))
                     return requests.decode_answer((await answer).body)
         except Unavailable as error:
             if isinstance(error.__cause__, TimeoutError):
@@ -100,25 +100,26 @@ class Asker:
                 answer.set_exception(Unavailable("RabbitMQ", BLOCKED))
 
 
-def _question(request: Request, number: str) -> Message:
+def _question(request: Request, number: str, user: str | None) -> Message:
     return Message(
         exchange=topology.AGENTS,
         routing_key=topology.AGENTS,
         message_id=number,
         correlation_id=number,
         reply_to=REPLY_TO,
+        user_id=user,
         type="request",
         body=requests.encode_request(request),
         persistent=False,
     )
 
 
-def answered(question: Delivery, executions: Sequence[UUID]) -> Message:
+def answered(question: Delivery, answer: Sequence[UUID] | Refusal) -> Message:
     return Message(
         routing_key=question.reply_to or "",
         message_id=question.correlation_id or "",
         correlation_id=question.correlation_id,
         type="answer",
-        body=requests.encode_answer(executions),
+        body=requests.encode_answer(answer),
         persistent=False,
     )

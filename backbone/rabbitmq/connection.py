@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import aio_pika
 import aiormq
@@ -53,6 +54,13 @@ class Address:
 
     tls: ssl.SSLContext | None = None
     """For `amqps`: whom to trust, and who we are. None: the machine's certificates."""
+
+    @property
+    def user(self) -> str | None:
+        """As the server knows us; None where a certificate says it."""
+        parts = urlsplit(self.url)
+        by_password = dict(parse_qsl(parts.query)).get("auth", "plain").lower() == "plain"
+        return unquote(parts.username or "guest") if by_password else None
 
 
 @contextmanager
@@ -111,6 +119,10 @@ class Link:
         self._free.set()
         self.on_blocked: list[Callable[[], None]] = []
         """Called when it begins: what was published last may lie on the way until it ends."""
+
+    @property
+    def user(self) -> str | None:
+        return self._address.user
 
     @property
     def blocked(self) -> bool:

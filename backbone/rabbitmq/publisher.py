@@ -41,6 +41,7 @@ class Message:
     body: bytes
     correlation_id: str | None = None
     reply_to: str | None = None
+    user_id: str | None = None  #: the connection's own; any other costs the channel
     persistent: bool = True
     headers: Mapping[str, FieldValue] = field(default_factory=dict)
 
@@ -165,7 +166,7 @@ def _frame(kind: int, channel: int, payload: bytes) -> bytes:
 def _content(message: Message, now: int) -> bytes:
     """The size and the properties: those that there are, in the order of the wire. pamqp takes twice as long."""
     there = 1 << 15 | 1 << 12 | 1 << 7 | 1 << 6 | 1 << 5
-    headers = correlation_id = reply_to = b""
+    headers = correlation_id = reply_to = user_id = b""
     if message.headers:
         there |= 1 << 13
         headers = encode.field_table(dict(message.headers))
@@ -175,6 +176,9 @@ def _content(message: Message, now: int) -> bytes:
     if message.reply_to is not None:
         there |= 1 << 9
         reply_to = _text(message.reply_to)
+    if message.user_id is not None:
+        there |= 1 << 4
+        user_id = _text(message.user_id)
     return b"".join(
         (
             _CONTENT.pack(_BASIC, 0, len(message.body), there),
@@ -186,6 +190,7 @@ def _content(message: Message, now: int) -> bytes:
             _text(message.message_id),
             _TIME.pack(now),
             _text(message.type),
+            user_id,
         )
     )
 

@@ -25,7 +25,6 @@ from backbone.store import definitions
 from backbone.store.database import Database
 from backbone.store.wakeups import SERVICES, Wakeups
 
-PREFIX = "trigger-engine."
 LOOK_ANYWAY = 30.0  # seconds; a server that was set up anew has none of them
 
 Login = tuple[str, str]
@@ -42,7 +41,7 @@ class Management:
 
     def login(self, service_id: str) -> Login:
         """Of the service's agents."""
-        user = PREFIX + service_id
+        user = rights.user_of(service_id)
         return user, hmac.new(self.password.encode(), user.encode(), hashlib.sha256).hexdigest()
 
     def client(self) -> httpx.AsyncClient:
@@ -77,12 +76,12 @@ async def settle(
 ) -> None:
     """Exactly these services have users in the vhost."""
     there = await _asked(client, "GET", f"/vhosts/{quote(management.vhost, safe='')}/permissions")
-    have = {one["user"].removeprefix(PREFIX) for one in there if one["user"].startswith(PREFIX)}
+    have = {service_id for one in there if (service_id := rights.service_of(one["user"])) is not None}
     missing = sorted(service_ids if anew else set(service_ids) - have)
     if missing:
         await _asked(client, "POST", "/definitions", _documents(management, missing))
     for gone in sorted(have.difference(service_ids)):
-        await _asked(client, "DELETE", f"/users/{quote(PREFIX + gone, safe='')}")
+        await _asked(client, "DELETE", f"/users/{quote(rights.user_of(gone), safe='')}")
 
 
 def _documents(management: Management, service_ids: Collection[str]) -> dict[str, Any]:

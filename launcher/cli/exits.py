@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import click
 
-from backbone.model.errors import Conflict, Invalid, NotFound, TriggerEngineError, Unavailable
+from backbone.model.errors import Conflict, Invalid, NotAllowed, NotFound, TriggerEngineError, Unavailable
 
 UNEXPECTED = 1
 NO_MATCH = 1
@@ -31,6 +31,7 @@ _BY_ERROR: tuple[tuple[type[TriggerEngineError], int], ...] = (
     (Invalid, INVALID),
     (NotFound, NOT_FOUND),
     (Conflict, CONFLICT),
+    (NotAllowed, INVALID),
     (Unavailable, UNAVAILABLE),
 )
 _BY_STATUS = {400: INVALID, 401: INVALID, 403: INVALID, 404: NOT_FOUND, 409: CONFLICT, 413: INVALID}

@@ -21,15 +21,16 @@ from backbone.drivers.work_queue import rabbitmq as work_queue
 from backbone.kit import metrics
 from backbone.kit.loops import Health, keep
 from backbone.model import messages
-from backbone.model.errors import Unavailable
+from backbone.model.errors import NotAllowed, Unavailable
 from backbone.model.messages import Started
+from backbone.model.requests import Beat, Leave, Take
 from backbone.rabbitmq import topology
 from backbone.rabbitmq.connection import Address, Link
 from backbone.rabbitmq.consumer import Consumer
 from backbone.rabbitmq.publisher import Message, Publisher
 from backbone.rabbitmq.topology import Topology, service_queue
 from launcher import compose_secrets
-from tests.support.drivers import SERVICE, queued_items
+from tests.support.drivers import SERVICE, queued_items, session_of
 from tests.support.proxy import Proxy
 from tests.support.rabbitmq import Broker, RabbitMQServer
 from tests.support.rabbitmq_drivers import RabbitMQ, RabbitProcess
@@ -157,7 +158,7 @@ async def test_a_cancellation_that_meets_an_answer_is_not_forgotten(on_rabbitmq:
     await Topology(link).services([SERVICE])
     async with on_rabbitmq.process() as process:
         for turns in range(60):
-            taking = asyncio.create_task(process.work_queue.take(SERVICE, uuid4(), 1))
+            taking = asyncio.create_task(process.work_queue.take(SERVICE, session_of(SERVICE), 1))
             for _ in range(turns * 3):
                 await asyncio.sleep(0)
             taking.cancel()
@@ -202,8 +203,8 @@ async def test_the_queue_of_a_deleted_service_goes_and_its_agents_hear_of_it(
     await process.work_queue.put(items)
     assert await process.work_queue.depth() == {SERVICE: 3}
     async with on_rabbitmq.process("agent") as agent:
-        await agent.work_queue.take(SERVICE, uuid4(), 3)
-        taking = asyncio.create_task(agent.work_queue.take(SERVICE, uuid4(), 3))
+        await agent.work_queue.take(SERVICE, session_of(SERVICE), 3)
+        taking = asyncio.create_task(agent.work_queue.take(SERVICE, session_of(SERVICE), 3))
         await asyncio.sleep(0.05)
         await process.work_queue.drop(SERVICE)
         with pytest.raises(Unavailable, match="is gone"):
@@ -212,7 +213,7 @@ async def test_the_queue_of_a_deleted_service_goes_and_its_agents_hear_of_it(
         assert await process.work_queue.depth() == {}
         again = await queued_items(database, 1)
         await process.work_queue.put(again)
-        assert await agent.work_queue.take(SERVICE, uuid4(), 3) == again
+        assert await agent.work_queue.take(SERVICE, session_of(SERVICE), 3) == again
 
 
 async def test_another_dispatcher_sees_the_depth_of_the_services_that_there_are(
@@ -243,7 +244,7 @@ async def test_what_cannot_be_read_is_set_aside_and_blocks_nothing(
     taken: list[UUID] = []
     async with asyncio.timeout(20):
         while len(taken) < 2:
-            taken += [item.execution_id for item in await process.work_queue.take(SERVICE, uuid4(), 2)]
+            taken += [item.execution_id for item in await process.work_queue.take(SERVICE, session_of(SERVICE), 2)]
     assert taken == [first.execution_id, last.execution_id]
     assert metrics.messages_set_aside.labels("service")._value.get() == before + 7
 
@@ -297,7 +298,7 @@ async def test_what_a_taker_was_not_granted_before_it_died_is_taken_by_another(
     async with on_rabbitmq.process("dying", answering=False) as dying, linked(on_rabbitmq.url) as link:
         shared = Topology(link)
         await shared.services([SERVICE])
-        taking = asyncio.create_task(dying.work_queue.take(SERVICE, uuid4(), 20))
+        taking = asyncio.create_task(dying.work_queue.take(SERVICE, session_of(SERVICE), 20))
         await work_queue.RabbitWorkQueue(dying.rabbit).put(items)
 
         async def asked() -> bool:
@@ -313,7 +314,7 @@ async def test_what_a_taker_was_not_granted_before_it_died_is_taken_by_another(
         taken: list[UUID] = []
         async with asyncio.timeout(20):
             while len(taken) < 20:
-                taken += [item.execution_id for item in await living.work_queue.take(SERVICE, uuid4(), 20)]
+                taken += [item.execution_id for item in await living.work_queue.take(SERVICE, session_of(SERVICE), 20)]
     assert sorted(taken) == sorted(item.execution_id for item in items)
     assert metrics.messages_redelivered._value.get() >= before + 20
 
@@ -326,28 +327,43 @@ async def test_who_asks_again_is_granted_the_same_and_nobody_else_is(
     execute = partial(executed, database)
     await execute("UPDATE execution SET status = 'success' WHERE id = $1", items[2].execution_id)
     await execute("UPDATE execution SET attempt = 2 WHERE id = $1", items[3].execution_id)
-    session, asking = uuid4(), uuid4()
+    session, other, asking = uuid4(), uuid4(), uuid4()
+    for one in (session, other):
+        await process.reports.beat(one, SERVICE, timedelta(minutes=1))
     ask = process.work_queue._asker.ask
-    mine = work_queue.Take(asking=asking, session=session, service_id=SERVICE, attempts=attempts)
+    mine = Take(asking=asking, session=session, service_id=SERVICE, attempts=attempts)
     startable = sorted(item.execution_id for item in items[:2])
     assert sorted(await ask(mine)) == startable
     assert sorted(await ask(mine)) == startable
-    for other in (
-        work_queue.Take(asking=uuid4(), session=session, service_id=SERVICE, attempts=attempts),
-        work_queue.Take(asking=uuid4(), session=uuid4(), service_id=SERVICE, attempts=attempts),
-    ):
-        assert await ask(other) == []
+    for who in (session, other):
+        take = Take(asking=uuid4(), session=who, service_id=SERVICE, attempts=attempts)
+        assert await ask(take) == []
     assert [row["count"] for row in await execute("SELECT count(*) FROM lease")] == [2]
     await execute("UPDATE execution SET status = 'in-progress' WHERE id = $1", items[0].execution_id)
     assert await ask(mine) == [items[1].execution_id]
 
 
-async def test_an_agent_is_granted_nothing_of_another_service(process: RabbitProcess, database: str) -> None:
-    [item] = await queued_items(database, 1)
-    take = work_queue.Take(
-        asking=uuid4(), session=uuid4(), service_id="another", attempts=[(item.execution_id, item.attempt)]
-    )
-    assert await process.work_queue._asker.ask(take) == []
+async def test_a_session_asks_for_no_service_but_its_own(process: RabbitProcess, database: str) -> None:
+    [item] = await queued_items(database, 1, service_id="another")
+    ask, execute, session = process.work_queue._asker.ask, partial(executed, database), uuid4()
+    minute = timedelta(minutes=1)
+    assert await ask(Beat(session=session, service_id=SERVICE, lease=minute)) == []
+    attempts = [(item.execution_id, item.attempt)]
+    refused = metrics.agent_questions_refused.labels("take")._value.get()
+    for who, reason in ((session, "is not of service 'another'"), (uuid4(), "is not known")):
+        with pytest.raises(NotAllowed, match=reason):
+            await ask(Take(asking=uuid4(), session=who, service_id="another", attempts=attempts))
+    assert metrics.agent_questions_refused.labels("take")._value.get() == refused + 2
+    with pytest.raises(NotAllowed, match="is not of service 'another'"):
+        await ask(Beat(session=session, service_id="another", lease=timedelta(hours=1)))
+    with pytest.raises(NotAllowed, match="is not known"):
+        await ask(Leave(session=uuid4()))
+    # It is granted nothing of another by its own name, either.
+    assert await ask(Take(asking=uuid4(), session=session, service_id=SERVICE, attempts=attempts)) == []
+    assert await execute("SELECT FROM lease") == []
+    [mine] = await execute("SELECT service_id, lease_until - now() AS left FROM agent_session WHERE id = $1", session)
+    assert mine["service_id"] == SERVICE
+    assert mine["left"] <= minute
 
 
 async def executed(dsn: str, statement: str, *arguments: object) -> list[asyncpg.Record]:
@@ -377,7 +393,7 @@ async def test_an_input_too_large_for_a_message_is_fetched_by_who_is_granted_it(
         taken = []
         async with asyncio.timeout(20):
             while len(taken) < 2:
-                taken += await agent.work_queue.take(SERVICE, uuid4(), 10)
+                taken += await agent.work_queue.take(SERVICE, session_of(SERVICE), 10)
         assert taken == [small, large]
         assert sorted(fetched) == sorted([large.execution_id, gone.execution_id])
 
@@ -405,10 +421,10 @@ async def test_an_agents_user_may_do_what_agents_do(
     [item] = await queued_items(database, 1)
     async with of_an_agent.process("agent", answering=False) as agent:
         session = uuid4()
+        assert await agent.reports.beat(session, SERVICE, timedelta(seconds=5)) == []
         taking = asyncio.create_task(agent.work_queue.take(SERVICE, session, 2))
         await process.work_queue.put([item])
         assert await taking == [item]
-        assert await agent.reports.beat(session, SERVICE, timedelta(seconds=5)) == []
         await agent.reports.send([Started(execution_id=item.execution_id, attempt=1, at=item.recorded_at)])
         await agent.reports.leave(session)
 
@@ -462,8 +478,8 @@ async def test_a_network_that_cuts_connections_is_told_and_got_over(
         behind = RabbitMQ(rabbitmq_server.url(vhost, port=network.port), database)
         async with behind.process("behind", answering=False) as agent:
             await agent.work_queue.put(first)
-            assert await agent.work_queue.take(SERVICE, uuid4(), 1) == first
-            taking = asyncio.create_task(agent.work_queue.take(SERVICE, uuid4(), 1))
+            assert await agent.work_queue.take(SERVICE, session_of(SERVICE), 1) == first
+            taking = asyncio.create_task(agent.work_queue.take(SERVICE, session_of(SERVICE), 1))
             getattr(network, cut)()
             with pytest.raises(Unavailable):
                 await agent.work_queue.put(second)
@@ -473,7 +489,7 @@ async def test_a_network_that_cuts_connections_is_told_and_got_over(
             taken = []
             async with asyncio.timeout(20):
                 while not taken:
-                    taken = await agent.work_queue.take(SERVICE, uuid4(), 1)
+                    taken = await agent.work_queue.take(SERVICE, session_of(SERVICE), 1)
             assert taken == second
 
 
@@ -488,7 +504,7 @@ async def test_few_lines_are_written_while_the_server_is_away(database: str, cap
 
     async with nowhere.process("agent", answering=False) as agent:
         calls: list[Callable[[], Awaitable[object]]] = [
-            lambda: agent.work_queue.take(SERVICE, uuid4(), 1),
+            lambda: agent.work_queue.take(SERVICE, session_of(SERVICE), 1),
             lambda: agent.reports.send([]),
             lambda: agent.reports.beat(uuid4(), SERVICE, timedelta(seconds=1)),
             lambda: anext(agent.reports.receive(1)),

@@ -7,20 +7,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+import asyncpg
 import httpx
 import pytest
 
 from backbone.kit.loops import Health, keep
-from backbone.model.errors import Unavailable
+from backbone.model.errors import NotAllowed, Unavailable
 from backbone.model.messages import Started
-from backbone.rabbitmq import users
-from backbone.rabbitmq.topology import Topology
+from backbone.model.requests import Beat, Leave, Take
+from backbone.rabbitmq import rights, users
+from backbone.rabbitmq.connection import Link
+from backbone.rabbitmq.publisher import Message, Publisher
+from backbone.rabbitmq.topology import AGENTS, Topology
 from backbone.rabbitmq.users import Management
 from backbone.store import definitions
 from launcher import agent_host
-from tests.support.drivers import queued_items
+from tests.support.drivers import queued_items, session_of
 from tests.support.gateway import gateway
 from tests.support.rabbitmq import Broker
 from tests.support.rabbitmq_drivers import RabbitMQ, RabbitProcess
@@ -41,7 +45,8 @@ async def client(management: Management) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def process(on_rabbitmq: RabbitMQ) -> AsyncIterator[RabbitProcess]:
+async def process(vhost: str, database: str) -> AsyncIterator[RabbitProcess]:
+    on_rabbitmq = RabbitMQ(vhost, database, own_users=True)
     async with on_rabbitmq.process() as process:
         yield process
 
@@ -60,9 +65,9 @@ async def test_an_agent_takes_and_reports_for_its_own_service_and_takes_nothing_
     await process.work_queue.put([item, *await queued_items(database, 1, service_id=other)])
     async with as_agent_of(own, management, vhost, database).process("agent", answering=False) as agent:
         session = uuid4()
+        assert await agent.reports.beat(session, own, timedelta(seconds=5)) == []
         async with asyncio.timeout(30):
             assert await agent.work_queue.take(own, session, 2) == [item]
-        assert await agent.reports.beat(session, own, timedelta(seconds=5)) == []
         await agent.reports.send([Started(execution_id=item.execution_id, attempt=1, at=item.recorded_at)])
         await agent.reports.leave(session)
         async with asyncio.timeout(30):
@@ -75,13 +80,54 @@ async def test_an_agent_takes_and_reports_for_its_own_service_and_takes_nothing_
     assert await process.work_queue.depth() == {other: 1}
 
 
+async def test_an_agents_user_asks_for_its_own_service_alone_and_nobody_else_asks(
+    management: Management, client: httpx.AsyncClient, process: RabbitProcess, vhost: str, database: str
+) -> None:
+    own, other, session = f"own-{uuid4().hex}", f"other-{uuid4().hex}", uuid4()
+    await users.settle(client, management, [own, other])
+    [theirs] = await queued_items(database, 1, service_id=other)
+    a_minute, attempts = timedelta(minutes=1), [(theirs.execution_id, 1)]
+    forged = [
+        Beat(session=session, service_id=other, lease=a_minute),
+        Take(asking=uuid4(), session=session_of(other), service_id=other, attempts=attempts),
+        Take(asking=uuid4(), session=session_of(other), service_id=own, attempts=attempts),
+        Beat(session=session_of(other), service_id=own, lease=timedelta()),
+        Leave(session=session_of(other)),
+    ]
+    async with as_agent_of(own, management, vhost, database).process("agent", answering=False) as agent:
+        for request in forged:
+            with pytest.raises(NotAllowed, match=r"is asked for by an agent of service 'own|is not of service 'own"):
+                await agent.work_queue._asker.ask(request)
+        with pytest.raises(Unavailable, match=r"PRECONDITION_FAILED.*user_id"):
+            await publishing_as(rights.user_of(other), agent.rabbit.publishing)
+    with pytest.raises(NotAllowed, match="is not a service's own user"):  # the test's own user, an administrator
+        await process.reports.beat(session, own, a_minute)
+    sessions = await sessions_of(database)
+    assert sessions == {session_of(other): True}
+
+
+async def publishing_as(user: str, link: Link) -> None:
+    message = Message(exchange=AGENTS, routing_key=AGENTS, message_id="1", type="request", body=b"", user_id=user)
+    await Publisher(link).publish([message])
+
+
+async def sessions_of(dsn: str) -> dict[UUID, bool]:
+    """Those that are known, and whether they live."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("SELECT id, lease_until > now() AS lives FROM agent_session")
+        return {row["id"]: row["lives"] for row in rows}
+    finally:
+        await connection.close()
+
+
 async def test_the_users_of_other_services_and_of_other_people_stay(
     management: Management, client: httpx.AsyncClient
 ) -> None:
     one, two = uuid4().hex, uuid4().hex
     await users.settle(client, management, [one, two])
     await users.settle(client, management, [two])
-    assert await names(client, management) == {management.user, users.PREFIX + two}
+    assert await names(client, management) == {management.user, rights.user_of(two)}
     await users.settle(client, management, [])
     assert await names(client, management) == {management.user}
 
@@ -95,7 +141,7 @@ async def test_users_come_and_go_with_their_services_and_the_gateway_tells_their
         pool, wakeups = api.parts.database, api.parts.wakeups
         following = asyncio.create_task(keep("users", partial(users.run, pool, wakeups, management), Health()))
         try:
-            name = users.PREFIX + service["id"]
+            name = rights.user_of(service["id"])
             await until(partial(has_names, client, management, {management.user, name}))
             [told] = await api.get("/agents")
             assert told["rabbitmq"]["user"] == name

@@ -235,6 +235,8 @@ async def test_a_beat_tells_what_is_to_be_ended_to_the_session_that_holds_it(
 ) -> None:
     mine, other = uuid4(), uuid4()
     items = await queued_items(under_test.store, 4)
+    for session in (mine, other):
+        assert await reports.beat(session, SERVICE, LEASE) == []
     async with under_test.drivers.process("agent") as agent:
         await agent.work_queue.put(items)
         held = [item.execution_id for item in await agent.work_queue.take(SERVICE, mine, 2)]

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -18,7 +18,7 @@ import pytest
 from backbone.model.messages import WorkItem
 from backbone.ports import WorkQueue
 from tests.support import drivers
-from tests.support.drivers import SERVICE, TRACE, Drivers, an_event, item_of_an_event, queued_items
+from tests.support.drivers import SERVICE, TRACE, Drivers, an_event, item_of_an_event, queued_items, session_of
 
 DRIVERS = ("postgres", "rabbitmq")
 
@@ -78,7 +78,7 @@ async def queue(under_test: UnderTest) -> AsyncIterator[WorkQueue]:
 
 async def take(queue: WorkQueue, limit: int = 100, *, service_id: str = SERVICE) -> list[UUID]:
     async with asyncio.timeout(10):
-        return ids(await queue.take(service_id, uuid4(), limit))
+        return ids(await queue.take(service_id, session_of(service_id), limit))
 
 
 def ids(items: Sequence[WorkItem]) -> list[UUID]:
@@ -88,7 +88,7 @@ def ids(items: Sequence[WorkItem]) -> list[UUID]:
 async def test_an_item_comes_back_as_it_was_put(under_test: UnderTest, queue: WorkQueue) -> None:
     [item] = await under_test.items(1)
     await queue.put([item])
-    assert await queue.take(SERVICE, uuid4(), 10) == [item]
+    assert await queue.take(SERVICE, session_of(SERVICE), 10) == [item]
 
 
 async def test_the_item_of_an_event_comes_back_with_all_that_the_event_brought(
@@ -97,7 +97,7 @@ async def test_the_item_of_an_event_comes_back_with_all_that_the_event_brought(
     item = await item_of_an_event(under_test.store, an_event("a"))
     assert item.traceparent == TRACE
     await queue.put([item])
-    assert await queue.take(SERVICE, uuid4(), 10) == [item]
+    assert await queue.take(SERVICE, session_of(SERVICE), 10) == [item]
 
 
 async def test_every_item_is_taken_once_by_eight_takers(under_test: UnderTest) -> None:
@@ -120,7 +120,7 @@ async def taken_by(queues: Sequence[WorkQueue], count: int) -> list[UUID]:
     enough = asyncio.Event()
 
     async def taker(queue: WorkQueue) -> None:
-        session = uuid4()
+        session = session_of(SERVICE)
         while True:
             taken.extend(ids(await queue.take(SERVICE, session, 100)))
             if len(taken) >= count:
@@ -277,7 +277,7 @@ async def test_nothing_is_lost_or_taken_twice_when_the_server_dies_under_load(mo
     taken: list[UUID] = []
     async with mortal.drivers.process("putter") as putter, mortal.drivers.process("taker") as taker:
         await putter.work_queue.put(items[:100])
-        session = uuid4()
+        session = session_of(SERVICE)
 
         async def put() -> None:
             for start in range(100, len(items), 100):

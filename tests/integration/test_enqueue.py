@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import aio_pika
 import asyncpg
@@ -22,6 +22,7 @@ from backbone.rabbitmq import answers, topology
 from backbone.rabbitmq.connection import Address, Rabbit
 from backbone.store.wakeups import PENDING
 from dispatcher import enqueue, republish
+from tests.support.drivers import lives, session_of
 from tests.support.running import Running, running
 
 
@@ -55,6 +56,8 @@ async def elsewhere(here: Running, vhost: str) -> AsyncIterator[RabbitWorkQueue]
         return [here.service.id]
 
     queue = RabbitWorkQueue(rabbit, services=services)
+    async with here.parts.database.pool.acquire() as connection:
+        await lives(connection, session_of(here.service.id), here.service.id)
     try:
         yield queue
         assert not answering.done()
@@ -102,7 +105,9 @@ async def taken(here: Running, queue: WorkQueue, count: int = 1, *, at_most: int
     found: list[UUID] = []
     async with asyncio.timeout(20):
         while len(found) < count:
-            found += [item.execution_id for item in await queue.take(here.service.id, uuid4(), at_most)]
+            found += [
+                item.execution_id for item in await queue.take(here.service.id, session_of(here.service.id), at_most)
+            ]
     return found
 
 

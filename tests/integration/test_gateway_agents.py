@@ -80,7 +80,14 @@ async def test_an_agent_asks_for_its_own_service_alone(api: Api) -> None:
     assert (await question(api, token, f"/agents/{other['id']}/requests", take)).status_code == 401
     elsewhere = Beat(session=session, service_id=other["id"], lease=lease)
     refused = await question(api, token, path, elsewhere)
-    assert (refused.status_code, refused.json()["path"]) == (400, "serviceId")
+    assert refused.status_code == 403
+    assert f"'{other['id']}' is asked for by an agent of service '{one['id']}'" in refused.json()["message"]
+    others = agent_tokens.of_service(SECRET, other["id"])
+    for forged in (
+        Take(asking=uuid4(), session=session, service_id=other["id"], attempts=take.attempts),
+        Leave(session=session),
+    ):
+        assert (await question(api, others, f"/agents/{other['id']}/requests", forged)).status_code == 403
     nonsense = await ask(api, token, path, "POST")
     assert (nonsense.status_code, nonsense.json()["message"][:28]) == (400, "is no question of an agent: ")
 

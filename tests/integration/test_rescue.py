@@ -75,7 +75,7 @@ async def test_what_a_lost_agent_ran_has_failed_within_another_lease(here: Runni
     found = await row(here)
     assert found["attempt"] == 1
     assert found["message"] == "the agent that ran this attempt was lost; onReset is 'failed', attempt 1 of 3"
-    [session] = await here.rows("SELECT lease_until FROM agent_session")
+    [session] = await here.rows("SELECT lease_until FROM agent_session WHERE id = $1", hand.session)
     assert session["lease_until"] < found["finished_at"] < session["lease_until"] + LEASE
     assert await here.rows("SELECT FROM lease") == []
     lines = await here.rows("SELECT status, message FROM status_log ORDER BY number")
@@ -196,7 +196,7 @@ async def test_an_end_that_was_told_in_time_beats_the_rescue_however_late_it_is_
         await hand.send(started(item))
         await is_running(here)
     await hand.send(finished(item))
-    await here.until("SELECT lease_until < now() FROM agent_session")
+    await here.until("SELECT lease_until < now() FROM agent_session WHERE id = $1", hand.session)
     async with at_work(here, "rescue"):
         for _ in range(3):
             await looked(here)

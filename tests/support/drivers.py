@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
+from uuid import NAMESPACE_OID, UUID, uuid5
 
 import asyncpg
 
@@ -158,6 +159,15 @@ def an_event(id: str, *, entity_id: str | None = None, project_id: str = PROJECT
     )
 
 
+def session_of(service_id: str) -> UUID:
+    """The agent's who takes what `queued_items` made."""
+    return uuid5(NAMESPACE_OID, service_id)
+
+
+async def lives(connection: asyncpg.Connection, session: UUID, service_id: str = SERVICE) -> None:
+    await connection.execute(sql("work/beat"), session, service_id, timedelta(hours=1))
+
+
 async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> list[WorkItem]:
     """Executions of the store that wait in no queue yet, and the item for each."""
     now = datetime.now(UTC)
@@ -173,6 +183,7 @@ async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> li
             service_id,
             now,
         )
+        await lives(connection, session_of(service_id), service_id)
     finally:
         await connection.close()
     return [

@@ -33,8 +33,9 @@ class RabbitMQ:
 
     outage = (Unavailable,)
 
-    def __init__(self, url: str, dsn: str, server: RabbitMQServer | None = None) -> None:
+    def __init__(self, url: str, dsn: str, server: RabbitMQServer | None = None, *, own_users: bool = False) -> None:
         self.url = url
+        self._own_users = own_users
         self._dsn = dsn
         self._server = server
         self._processes: dict[str, RabbitProcess] = {}
@@ -60,7 +61,9 @@ class RabbitMQ:
         """What answers the agents."""
         await Topology(rabbit.publishing).shared()
         database = Database(self._dsn, "trigger-engine answers")
-        answering = asyncio.create_task(keep("answers", partial(answers.run, database, rabbit), health))
+        answering = asyncio.create_task(
+            keep("answers", partial(answers.run, database, rabbit, own_users=self._own_users), health)
+        )
         try:
             yield
         finally:

@@ -364,6 +364,12 @@ SELECT DISTINCT ON (id) id, service_id, now() + lease
 FROM unnest($1::uuid[], $2::text[], $3::interval[]) AS beat (id, service_id, lease)
 ORDER BY id
 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+    WHERE agent_session.service_id = excluded.service_id
+
+-- name: sessions
+SELECT id, service_id
+FROM agent_session
+WHERE id = ANY ($1::uuid[])
 
 -- name: to terminate
 -- Of those that these sessions hold, the ones that somebody asked to end.
