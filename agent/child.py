@@ -744,9 +744,15 @@ class Context:
             **trace,
             "x-trigger-engine-causation": token,
             "baggage": "trigger-engine-causation=" + token,
-            "ce-correlationid": urllib.parse.quote(self.causation["chain"][0]["event"]),  # type: ignore[index]
+            "ce-correlationid": urllib.parse.quote(self._root),
             "ce-causationid": token,
         }
+
+    @property
+    def _root(self) -> str:
+        """What the chain began with: an event, or an execution that a person or the clock began."""
+        first = self.causation["chain"][0]  # type: ignore[index]
+        return str(first["event"] or first["execution"])
 
     @property
     def bot(self) -> str | None:

@@ -12,7 +12,7 @@ from backbone.model.schedules import Schedule
 from backbone.model.triggers import Trigger
 from backbone.store import cron, definitions
 from backbone.store.wakeups import PENDING
-from gateway import executions, shapes
+from gateway import called, executions, shapes
 from gateway.operations import PREFIX, Call, Operation, Parameter
 from gateway.parts import CREATOR
 
@@ -33,9 +33,16 @@ async def next_(call: Call) -> Any:
 
 async def run(call: Call) -> Any:
     trigger, _ = await _scheduled(call)
+    service = await definitions.service(call.parts.database.pool, trigger.service_id)
+    came_by = await called.led_by(call, service.project_id, service.id, trigger.function_name)
     queue = call.parts.work_queue
     execution_id = await cron.run_now(
-        call.parts.database.pool, trigger.id, datetime.now(UTC), CREATOR, queue_too=queue.in_store
+        call.parts.database.pool,
+        trigger.id,
+        datetime.now(UTC),
+        CREATOR,
+        came_by=came_by,
+        queue_too=queue.in_store,
     )
     metrics.executions_created.inc()
     if queue.in_store:

@@ -10,7 +10,7 @@ from backbone.kit import metrics
 from backbone.model.errors import Invalid, InvalidDefinition, NotFound
 from backbone.store import definitions, executions_asked, executions_read, finding
 from backbone.store.wakeups import PENDING
-from gateway import execution_documents, shapes
+from gateway import called, execution_documents, shapes
 from gateway.operations import PREFIX, Call, Operation, Parameter
 from gateway.parts import CREATOR
 
@@ -24,13 +24,16 @@ async def make(call: Call) -> Any:
     asked = call.written(shapes.NewExecution)
     if asked.project_id and await call.parts.projects.found(asked.project_id) != service.project_id:
         raise InvalidDefinition("projectId", f"service {service.id!r} is not of project {asked.project_id!r}")
+    function_name = _text(asked.function_name or "run", "functionName")
+    came_by = await called.led_by(call, service.project_id, service.id, function_name)
     queue = call.parts.work_queue
     execution_id = await executions_asked.create(
         call.parts.database.pool,
         service,
-        _text(asked.function_name or "run", "functionName"),
+        function_name,
         None if asked.input is None else orjson.dumps(asked.input),
         CREATOR,
+        came_by=came_by,
         queue_too=queue.in_store,
     )
     metrics.executions_created.inc()
@@ -102,7 +105,7 @@ _ONE = f"{PREFIX}/executions/{{id}}"
 OPERATIONS = (
     Operation(
         method="POST", path=_ONE, summary="Run a function of the service of this id", handler=make,
-        takes=shapes.NewExecution, answers=shapes.ExecutionShape, refusals=(404,),
+        takes=shapes.NewExecution, answers=shapes.ExecutionShape, refusals=(404, 409),
     ),
     Operation(
         method="GET", path=_ONE, summary="An execution", handler=show,

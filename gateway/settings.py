@@ -17,6 +17,7 @@ class GatewaySettings:
     token: str | None = None  #: what callers send as `Authorization: Bearer …`; a must beyond loopback
     catalog: Catalog = field(default_factory=Catalog)  #: the resources that events and triggers may name
     default_project: str = "default"  #: of events and packages that name none
+    max_depth: int = 10  #: executions in a row that may lead to one that an execution asks for
     scan_quota: int = 100  #: active triggers of a project whose filters are asked of every event
     agent_login: Callable[[str], tuple[str, str]] | None = None  #: RabbitMQ's user and password for a service's agents
     make_projects: bool = True  #: a project that is named and unknown is made

@@ -86,6 +86,7 @@ def gateway_rules(settings: Settings) -> GatewaySettings:
         port=settings.port,
         token=settings.token or None,
         catalog=Catalog.with_additions(settings.resources),
+        max_depth=settings.max_depth,
         scan_quota=settings.scan_quota,
         agent_login=None if management is None else management.login,
     )

@@ -129,7 +129,7 @@ def _messages() -> Document:
             "work-item",
             "One attempt at one execution. Its message id is `<execution id>/<attempt>`.",
             _MSGPACK,
-            correlated="the id of the event that it all began with",
+            correlated="the id of the event that it all began with, or of the execution that somebody called",
             headers=_headers(_TRACE),
         ),
         "reports": _message("report", "What an agent says of executions, several at a time.", _MSGPACK),

@@ -107,8 +107,8 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "signature": _("What the engine gave with the chain; without it, or with another chain, it is refused."),
     },
     "Link": {
-        "event": _("The id of the event that matched."),
-        "trigger": _("The id of the trigger it matched."),
+        "event": _("The id of the event that matched; empty where a call or the clock began the execution."),
+        "trigger": _("The id of the trigger it matched; empty for a call."),
         "execution": _("The id of the execution that this began."),
     },
     "CloudEvent": {

@@ -24,7 +24,8 @@ MAX_LINKS = 64
 
 
 class Link(msgspec.Struct, frozen=True):
-    """One round: the event `event` matched `trigger` and began `execution`."""
+    """One round: the event `event` matched `trigger` and began `execution`. No event where the clock began it, or a
+    call of the execution before; no trigger for a call, nor at the beginning where a person called."""
 
     event: str
     trigger: str
@@ -32,7 +33,7 @@ class Link(msgspec.Struct, frozen=True):
 
 
 class Causation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The chain, oldest link first. The root event is the first link's."""
+    """The chain, oldest link first."""
 
     chain: tuple[Link, ...] = ()
     signature: str = ""  #: 32 hexadecimal digits where the chain was handed out
@@ -43,10 +44,15 @@ class Causation(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def triggers(self) -> frozenset[str]:
-        return frozenset(link.trigger for link in self.chain)
+        return frozenset(link.trigger for link in self.chain if link.trigger)
 
     def followed_by(self, link: Link) -> Causation:
         return Causation(chain=(*self.chain, link))
+
+    @property
+    def root(self) -> str:
+        """What it all began with: an event, or the execution that a person or the clock began."""
+        return self.chain[0].event or self.chain[0].execution
 
     @property
     def unsigned(self) -> Causation:

@@ -154,10 +154,12 @@ async def realign(connection: asyncpg.Connection, now: datetime, page: int) -> i
     return brought_back
 
 
-async def run_now(connection: Connection, trigger_id: str, now: datetime, creator: str, *, queue_too: bool) -> UUID:
+async def run_now(
+    connection: Connection, trigger_id: str, now: datetime, creator: str, *, came_by: bytes | None, queue_too: bool
+) -> UUID:
     """Run the trigger's function as a fire would, whether it is paused or not. Raises NotFound."""
     execution_id = ids.manual_execution_id(now)
-    service_id = await connection.fetchval(sql("cron/run now"), trigger_id, execution_id, creator, queue_too)
+    service_id = await connection.fetchval(sql("cron/run now"), trigger_id, execution_id, creator, queue_too, came_by)
     if service_id is None:
         raise NotFound("trigger", trigger_id)
     return execution_id

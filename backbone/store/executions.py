@@ -132,20 +132,16 @@ def work_item(row: asyncpg.Record) -> WorkItem:
         entity=entity,
         event_time=occurred,
         actor=actor,
-        causation=None
-        if (led := chain(execution_id, trigger_id, event_id, came_by)) is None
-        else causation.encode_signed(led, key),
+        causation=causation.encode_signed(chain(execution_id, trigger_id, event_id, came_by), key),
         traceparent=traceparent,
     )
 
 
-def chain(execution_id: UUID, trigger_id: str | None, event_id: str | None, came_by: bytes | None) -> Causation | None:
-    """The chain whose last link the execution is; None for one that a person asked for. The row has the chain
-    before it and the link's other words, so that the link is not stored a second time."""
-    if trigger_id is None or event_id is None:
-        return None
+def chain(execution_id: UUID, trigger_id: str | None, event_id: str | None, came_by: bytes | None) -> Causation:
+    """The chain whose last link the execution is. The row has the chain before it and the link's other words, so that
+    the link is not stored a second time."""
     earlier = Causation() if came_by is None else causation.decode(came_by)
-    return earlier.followed_by(Link(event_id, trigger_id, str(execution_id)))
+    return earlier.followed_by(Link(event_id or "", trigger_id or "", str(execution_id)))
 
 
 async def due(connection: asyncpg.Connection, rooms: Mapping[str, int]) -> list[WorkItem]:

@@ -17,7 +17,14 @@ from backbone.store.queries import sql
 
 
 async def create(
-    pool: asyncpg.Pool, service: Service, function_name: str, input_: bytes | None, creator: str, *, queue_too: bool
+    pool: asyncpg.Pool,
+    service: Service,
+    function_name: str,
+    input_: bytes | None,
+    creator: str,
+    *,
+    came_by: bytes | None,
+    queue_too: bool,
 ) -> UUID:
     execution_id = ids.manual_execution_id(datetime.now(UTC))
     await pool.execute(
@@ -30,6 +37,7 @@ async def create(
         input_,
         creator,
         queue_too,
+        came_by,
     )
     return execution_id
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from backbone.model import causation
-from backbone.model.causation import Link
+from backbone.model.causation import Causation, Link
 from backbone.model.errors import NotFound
 from backbone.model.executions import StoppedMatch, encode_new
 from backbone.model.loops import LoopKind
@@ -33,6 +33,14 @@ class Stopped:
     stopped: int = 0
     held: int = 0  #: of them nobody knows yet: they wait
     raised: int = 0  #: new incidents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raised:
+    """The incident of something that was refused at once: there is nothing to let go on."""
+
+    id: int
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +99,18 @@ async def record_stopped(connection: asyncpg.Connection, stopped: Sequence[Stopp
         [(new.id.int >> 80) / 1000 for new in news],
     )
     return Stopped(stopped=row["stopped"], held=row["held"], raised=row["raised"])
+
+
+async def raise_call(
+    connection: asyncpg.Pool, project_id: str, chain: Causation, loop: str, reason: str
+) -> Raised | None:
+    """A call that closes no circle and is too deep in a chain. None where a person allowed it."""
+    last = next((link for link in reversed(chain.chain) if link.trigger), Link("", "", ""))
+    encoded = causation.encode(chain.unsigned)
+    row = await connection.fetchrow(
+        sql("incident/raise call"), last.trigger, project_id, LoopKind.DEPTH.value, loop, reason, encoded, last.event
+    )
+    return None if row is None else Raised(id=row["id"], is_new=row["is_new"])
 
 
 async def newest(connection: asyncpg.Pool, project_id: str | None, limit: int) -> list[Incident]:

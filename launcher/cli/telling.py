@@ -31,5 +31,6 @@ def say(verdict: Mapping[str, Any], about: str) -> None:
     if verdict.get("nearChange"):
         click.echo("    changed within two seconds of the event: the engine may have held the version beside this one")
     for link in verdict.get("chain") or ():
-        by = tables.plain(link["triggerName"] or link["trigger"])
-        click.echo(f"    event {tables.plain(link['event'])} > {by} > execution {tables.plain(link['execution'])}")
+        by = tables.plain(link["triggerName"] or link["trigger"] or "a call")
+        what = f"event {tables.plain(link['event'])} > " if link["event"] else ""
+        click.echo(f"    {what}{by} > execution {tables.plain(link['execution'])}")

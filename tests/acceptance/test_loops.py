@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -148,6 +150,41 @@ async def test_a_function_that_forges_its_chain_is_refused_its_write(here: Proje
     assert (forger["status"], "400" in forger["message"]) == ("failed", True)
     refused = await here.engine.value("SELECT count(*) FROM dead_letter WHERE path = 'causation.signature'")
     assert refused > 0
+
+
+# Loops by calls
+
+
+async def test_a_function_that_executes_itself_runs_ten_times(here: Project) -> None:
+    ask = here.engine.ask
+    await ask("POST", f"/executions/{here.service_id}", {"functionName": "call", "input": {"url": here.engine.url}})
+    await here.engine.until(
+        "SELECT count(*) = 10 FROM execution WHERE function_name = 'call' AND trigger_id IS NULL AND status = 'success'"
+    )
+    [refused] = await here.engine.sql(
+        "SELECT id, convert_from(output, 'UTF8') AS output FROM execution"
+        " WHERE function_name = 'call' AND trigger_id IS NULL AND output <> 'null'"
+    )
+    told = json.loads(refused["output"])
+    [incident] = [one for one in (await ask("GET", "/incidents"))["items"] if not one["triggerId"]]
+    assert (told["status"], f"(incident {incident['id']})" in told["message"]) == (409, True)
+    assert (incident["kind"], incident["stopped"], len(incident["chain"])) == ("depth", 1, 10)
+    assert incident["chain"][-1]["execution"] == str(refused["id"])
+
+
+async def test_events_that_a_called_function_causes_go_on_with_the_chain(here: Project) -> None:
+    operation = {"type": "function", "serviceId": here.service_id, "functionName": "call"}
+    written = {"url": here.engine.url, "project": here.name, "writes": [write("calls")], "item": {"id": "none"}}
+    trigger = await looping.trigger(
+        here, "calls", [], operation=operation, input={"url": here.engine.url, "then": "run", "given": written}
+    )
+    await here.publish(item(here, "calls"))
+    [run] = await at_rest(here, trigger)
+    [incident] = await incidents(here, trigger)
+    assert (incident["kind"], names(incident)) == ("chain", ["on calls", None])
+    assert incident["chain"][0]["execution"] == str(run["id"])
+    [called] = await here.engine.sql("SELECT * FROM execution WHERE id = $1", UUID(incident["chain"][1]["execution"]))
+    assert (called["function_name"], called["trigger_id"]) == ("run", None)
 
 
 # Loops that lost it

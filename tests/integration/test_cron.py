@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
+from backbone.model import causation
+from backbone.model.causation import Link
 from backbone.model.schedules import Misfire, Overlap, Schedule
 from backbone.store import cron as store
 from backbone.store import definitions, executions_asked, live_triggers, partitions
@@ -52,11 +54,13 @@ async def test_a_fire_is_an_execution_in_the_queue_with_the_constant_input(clock
 
 
 async def test_the_function_runs_with_the_input_and_nothing_of_an_event(clock: Clockwork) -> None:
-    await clock.trigger("0 * * * *")
+    trigger_id = await clock.trigger("0 * * * *")
     await clock.tick(NOON + HOUR)
     async with asyncio.timeout(10):
         [item] = await clock.here.parts.work_queue.take(clock.here.service.id, uuid4(), 10)
-    assert (item.input, item.entity, item.event_id, item.causation) == (b'{"size":3}', None, None, None)
+    assert (item.input, item.entity, item.event_id) == (b'{"size":3}', None, None)
+    assert item.causation is not None
+    assert causation.decode(item.causation).chain == (Link("", trigger_id, str(item.execution_id)),)
 
 
 async def test_an_agent_runs_it_at_its_time(clock: Clockwork) -> None:
@@ -284,7 +288,7 @@ async def test_a_night_on_which_the_clock_is_changed_has_one_fire(
 
 async def test_a_run_now_takes_the_input_and_counts_as_going_on(clock: Clockwork) -> None:
     trigger_id = await clock.trigger("0 * * * *", overlap=Overlap.SKIP)
-    execution_id = await store.run_now(clock.connection, trigger_id, NOON, "somebody", queue_too=True)
+    execution_id = await store.run_now(clock.connection, trigger_id, NOON, "somebody", came_by=None, queue_too=True)
     await clock.tick(NOON + HOUR)
     [execution] = await clock.executions()
     assert (execution["id"], execution["creator"], execution["input"]) == (execution_id, "somebody", b'{"size":3}')

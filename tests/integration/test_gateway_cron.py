@@ -104,7 +104,8 @@ async def test_a_run_now_is_an_execution_of_the_trigger(api: Api) -> None:
     execution = await api.post(f"/triggers/{made['id']}/run")
     assert (execution["triggerId"], execution["input"], execution["creator"]) == (made["id"], {"size": 3}, "api")
     assert (execution["serviceId"], execution["functionName"]) == (service["id"], "run")
-    assert (execution["causation"], execution["eventContext"], execution["resources"]) == (None, None, [])
+    assert (execution["eventContext"], execution["resources"]) == (None, [])
+    assert execution["causation"]["chain"] == [{"event": "", "trigger": made["id"], "execution": execution["id"]}]
 
 
 async def test_a_trigger_of_events_has_no_schedule(api: Api) -> None:

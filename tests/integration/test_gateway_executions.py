@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import httpx
 import orjson
 import pytest
 
@@ -16,7 +17,8 @@ from backbone.model.executions import NewExecution, Settlement
 from backbone.model.messages import Logged
 from backbone.model.states import ExecutionStatus
 from backbone.store import executions
-from tests.support.gateway import Api, gateway
+from gateway import carried
+from tests.support.gateway import API, Api, gateway
 
 
 @pytest.fixture
@@ -76,6 +78,50 @@ async def test_an_execution_by_hand_stands_in_the_queue_and_is_shown_as_created(
     assert await api.get(f"/executions/{made['id']}") == made
     [waiting] = await api.fetch("SELECT * FROM queue")
     assert (str(waiting["execution_id"]), waiting["service_id"]) == (made["id"], service["id"])
+
+
+async def test_an_execution_that_an_execution_asks_for_goes_on_with_its_chain(api: Api) -> None:
+    service = await api.service()
+    trigger = await api.cron(service["id"])
+    led = Causation((Link("e0", "t0", "x0"), Link("", "", "x1")))
+    for path in (f"/executions/{service['id']}", f"/triggers/{trigger['id']}/run"):
+        made = (await called(api, path, led)).json()
+        of = made["triggerId"] or ""
+        assert made["causation"]["chain"] == [
+            {"event": "e0", "trigger": "t0", "execution": "x0"},
+            {"event": "", "trigger": "", "execution": "x1"},
+            {"event": "", "trigger": of, "execution": made["id"]},
+        ]
+        assert await api.get(f"/executions/{made['id']}") == made
+    forged = await api.client.post(
+        f"{API}/executions/{service['id']}", json={}, headers={carried.HEADER: causation.to_header(led)}
+    )
+    assert (forged.status_code, forged.json()["path"]) == (400, f"{carried.HEADER}.signature")
+
+
+async def test_a_call_at_the_end_of_a_long_chain_is_refused_until_a_person_allows_it(api: Api) -> None:
+    service = await api.service()
+    led = Causation(tuple(Link(f"e{number}", "t0", f"x{number}") for number in range(10)))
+    path = f"/executions/{service['id']}"
+    for times in (1, 2):
+        refused = await called(api, path, led)
+        assert refused.status_code == 409
+        [incident] = (await api.get("/incidents"))["items"]
+        assert f"the limit is 10 (incident {incident['id']})" in refused.json()["message"]
+        assert (incident["kind"], incident["stopped"], incident["triggerId"]) == ("depth", times, "t0")
+        assert len(incident["chain"]) == 10
+    assert (await called(api, path, Causation(led.chain[1:]))).status_code == 200
+    await api.post(f"/incidents/{incident['id']}/release")
+    assert (await called(api, path, led)).status_code == 409
+    [again, _] = (await api.get("/incidents"))["items"]
+    await api.post(f"/incidents/{again['id']}/allow")
+    assert (await called(api, path, led)).status_code == 200
+
+
+async def called(api: Api, path: str, led: Causation) -> httpx.Response:
+    """As the function of the chain's last execution does it."""
+    signed = causation.signed(led, await api.parts.signing_key.get())
+    return await api.client.post(API + path, json={}, headers={carried.HEADER: causation.to_header(signed)})
 
 
 async def test_an_execution_needs_a_service_and_its_project(api: Api) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.engine import Engine, Project
 
 CODE = '''
-import itertools, json, urllib.request
+import itertools, json, urllib.error, urllib.request
 
 numbers = itertools.count()
 
@@ -39,6 +39,18 @@ def run(item, context, url, project, writes, carry="header"):
     with urllib.request.urlopen(request) as answer:
         return json.loads(answer.read())["accepted"]
 
+def call(context, url, item=None, then="call", given=None):
+    """Executes itself, or another function; gives back why it could not."""
+    headers = {"content-type": "application/json", **context.headers}
+    body = {"functionName": then, "input": given or {"url": url}}
+    request = urllib.request.Request(
+        f"{url}/api/v1/executions/{context.execution['serviceId']}", json.dumps(body).encode(), headers
+    )
+    try:
+        urllib.request.urlopen(request).close()
+    except urllib.error.HTTPError as error:
+        return {"status": error.code, **json.loads(error.read())}
+
 def idle(item):
     return None
 '''
@@ -49,7 +61,9 @@ def write(tag: str, action: str = "Created", **more: Any) -> dict[str, Any]:
 
 
 async def service(engine: Engine, name: str) -> Project:
-    return await engine.project(name, CODE, [], functions=("run", "idle"), runtime={"concurrency": 20}, maxAttempts=1)
+    return await engine.project(
+        name, CODE, [], functions=("run", "call", "idle"), runtime={"concurrency": 20}, maxAttempts=1
+    )
 
 
 async def trigger(

@@ -16,6 +16,7 @@ import aiormq
 import msgspec
 
 from backbone.model import causation, messages, traceparent
+from backbone.model.causation import Causation
 from backbone.model.errors import TriggerEngineError, Unavailable
 from backbone.model.messages import WorkItem
 from backbone.model.requests import Take
@@ -269,8 +270,8 @@ def _root_event(item: WorkItem) -> str | None:
     root = item.event_id
     if item.causation is not None:
         try:
-            links = causation.decode(item.causation).chain
+            led = causation.decode(item.causation)
         except TriggerEngineError:
-            links = ()
-        root = links[0].event if links else root
+            led = Causation()
+        root = led.root if led.depth else root
     return root if root is not None and len(root.encode()) <= 255 else None

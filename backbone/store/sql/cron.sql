@@ -181,10 +181,11 @@ WHERE state.trigger_id = right_one.trigger_id
 -- name: run now
 -- An execution of the trigger that a person asked for; fires to come see it as one that goes on.
 WITH recorded AS (
-    INSERT INTO execution (id, project_id, service_id, trigger_id, function_name, status, max_attempts, input, creator)
+    INSERT INTO execution (id, project_id, service_id, trigger_id, function_name, status, max_attempts, input, creator,
+                           came_by)
     SELECT $2, trigger.project_id, trigger.service_id, trigger.id, trigger.function_name,
            CASE WHEN $4 THEN 'queued' ELSE 'created' END::execution_status,
-           service.max_attempts, nullif(convert_to(trigger.input, 'UTF8'), '{}'), $3
+           service.max_attempts, nullif(convert_to(trigger.input, 'UTF8'), '{}'), $3, $5
     FROM trigger
     JOIN service ON service.id = trigger.service_id
     WHERE trigger.id = $1

@@ -143,12 +143,10 @@ SELECT execution.id,
                    'eventId', execution.event_id
                )
            END,
-           'causation', CASE
-               WHEN execution.trigger_id IS NOT NULL AND execution.event_id IS NOT NULL
-               THEN jsonb_build_object('chain', coalesce(kept.came_by -> 'chain', '[]') || jsonb_build_object(
-                   'event', execution.event_id, 'trigger', execution.trigger_id, 'execution', execution.id
-               ))
-           END,
+           'causation', jsonb_build_object('chain', coalesce(kept.came_by -> 'chain', '[]') || jsonb_build_object(
+               'event', coalesce(execution.event_id, ''), 'trigger', coalesce(execution.trigger_id, ''),
+               'execution', execution.id
+           )),
            'createdAt', written_time(execution.created_at),
            'updatedAt', written_time(status.latest),
            'creator', execution.creator

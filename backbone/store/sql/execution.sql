@@ -130,10 +130,10 @@ WHERE execution_id = ANY (ARRAY (SELECT id FROM execution WHERE id = ANY ($1)))
 ON CONFLICT (execution_id, attempt, number) DO NOTHING
 
 -- name: create
--- An execution that a person asked for.
+-- An execution that a person asked for, or another execution.
 WITH recorded AS (
-    INSERT INTO execution (id, project_id, service_id, function_name, status, max_attempts, input, creator)
-    VALUES ($1, $2, $3, $4, CASE WHEN $8 THEN 'queued' ELSE 'created' END::execution_status, $5, $6, $7)
+    INSERT INTO execution (id, project_id, service_id, function_name, status, max_attempts, input, creator, came_by)
+    VALUES ($1, $2, $3, $4, CASE WHEN $8 THEN 'queued' ELSE 'created' END::execution_status, $5, $6, $7, $9)
     RETURNING id, service_id, attempt
 ),
 queued AS (

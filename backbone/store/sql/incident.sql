@@ -25,6 +25,23 @@ raised AS (
 SELECT (SELECT count(*) FROM stopped WHERE NOT waits) AS stopped, (SELECT count(*) FROM stopped WHERE waits) AS held,
        (SELECT count(*) FROM raised WHERE is_new) AS raised
 
+-- name: raise call
+-- Refused where it came in: nothing waits, and it is called again when somebody has allowed it.
+INSERT INTO incident (trigger_id, project_id, kind, loop, reason, causation, event_id, entity_id, stopped)
+SELECT $1, $2, $3, $4, $5, $6, $7, '', 1
+WHERE NOT EXISTS (
+    SELECT
+    FROM incident
+    WHERE trigger_id = $1
+      AND project_id = $2
+      AND kind = $3
+      AND loop = $4
+      AND state = 'allowed'
+)
+ON CONFLICT (trigger_id, project_id, kind, loop) WHERE state = 'open'
+DO UPDATE SET stopped = incident.stopped + 1, last_at = now()
+RETURNING id, xmax = 0 AS is_new
+
 -- name: list
 SELECT incident.*, trigger.name AS trigger_name, circuit.state AS circuit, circuit.until,
        (

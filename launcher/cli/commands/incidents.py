@@ -87,10 +87,16 @@ async def show(engine: Engine, incident_id: int, as_json: bool) -> None:
         )
     )
     for link in incident["chain"]:
-        click.echo(f"event {link['event']}")
-        click.echo(f"  matched trigger {link.get('triggerName') or link['trigger']}")
-        click.echo(f"  began execution {link['execution']}, which wrote")
-    click.echo(f"event {incident['eventId']} of entity {incident['entityId']}, which was stopped")
+        if link["event"]:
+            click.echo(f"event {link['event']}")
+            click.echo(f"  matched trigger {link.get('triggerName') or link['trigger']}")
+        else:
+            click.echo(f"the clock of trigger {_link(link)}" if link["trigger"] else "a call")
+        click.echo(f"  began execution {link['execution']}, which made")
+    if incident["entityId"]:
+        click.echo(f"event {incident['eventId']} of entity {incident['entityId']}, which was stopped")
+    else:
+        click.echo("a call, which was refused")
     for stopped in incident["latest"]:
         went = f", went on {tables.moment(stopped['releasedAt'])}" if stopped["releasedAt"] else ""
         click.echo(f"  {tables.moment(stopped['at'])}  event {stopped['eventId']} of {stopped['entityId']}{went}")
@@ -127,9 +133,13 @@ def _say(incident: Row) -> None:
 
 
 def _trigger(incident: Row) -> str:
-    return str(incident.get("triggerName") or incident["triggerId"])
+    return str(incident.get("triggerName") or incident["triggerId"] or "(calls)")
+
+
+def _link(link: Row) -> str:
+    return str(link.get("triggerName") or link["trigger"] or "(call)")
 
 
 def _chain(incident: Row) -> str:
-    links = [link.get("triggerName") or link["trigger"] for link in incident["chain"]]
+    links = [_link(link) for link in incident["chain"]]
     return " > ".join([*links, _trigger(incident)])
