@@ -69,6 +69,7 @@ CHANNEL_CLOSED = 117  # our exit code when the function closed the channel under
 CAUSATION_ATTRIBUTE = "user.trigger_engine.causation"
 CAUSATION_VARIABLE = "TRIGGER_ENGINE_CAUSATION"
 TRACE_VARIABLE = "TRACEPARENT"
+STATE_VARIABLE = "TRACESTATE"
 ENV_PLACE = 10  # of `env` among the arguments of subprocess.Popen
 SIDECAR_FOLDER = ".trigger-engine"
 SIDECAR_NAME = "{sha256}.causation"
@@ -587,7 +588,11 @@ def hand_on_causation(crew: Crew) -> None:
     def start_with_causation(program: Any, *args: Any, **kwargs: Any) -> None:
         call = crew.current.get()
         if call is not None and len(args) <= ENV_PLACE and kwargs.get("env") is None:
-            carried = {CAUSATION_VARIABLE: call.causation_header, TRACE_VARIABLE: call.traceparent}
+            carried = {
+                CAUSATION_VARIABLE: call.causation_header,
+                TRACE_VARIABLE: call.trace.get("traceparent"),
+                STATE_VARIABLE: call.trace.get("tracestate"),
+            }
             kwargs["env"] = {**os.environ, **{name: value for name, value in carried.items() if value}}
         start(program, *args, **kwargs)
 
@@ -730,16 +735,21 @@ class Context:
     @property
     def traceparent(self) -> str | None:
         """Where the event stands in its publisher's trace, as W3C writes it."""
-        return self._call.traceparent or None
+        return self._call.trace.get("traceparent")
+
+    @property
+    def tracestate(self) -> str | None:
+        """What the systems of that trace say to themselves."""
+        return self._call.trace.get("tracestate")
 
     @property
     def headers(self) -> dict[str, str]:
-        """For requests that change something: our own header, W3C baggage and traceparent, and CloudEvents' for other
-        writers."""
+        """For requests that change something: our own header, W3C baggage, traceparent and tracestate, and CloudEvents'
+        for other writers."""
         token = self.causation_header
-        trace = {"traceparent": self._call.traceparent} if self._call.traceparent else {}
+        trace = self._call.trace
         if not token:
-            return trace
+            return dict(trace)
         return {
             **trace,
             "x-trigger-engine-causation": token,
@@ -836,9 +846,10 @@ class Call:
         return "" if self.causation == b"null" else base64.urlsafe_b64encode(self.causation).decode()
 
     @functools.cached_property
-    def traceparent(self) -> str:
-        found: str = (from_text(self.execution.decode()) or {}).get("traceparent", "")
-        return found
+    def trace(self) -> dict[str, str]:
+        """As W3C's headers: what of them there is."""
+        execution = from_text(self.execution.decode()) or {}
+        return {name: execution[name] for name in ("traceparent", "tracestate") if name in execution}
 
     def event(self) -> Event | None:
         if self.event_json != b"null":

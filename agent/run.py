@@ -293,6 +293,7 @@ def _execution(item: WorkItem) -> bytes:
             "triggerId": item.trigger_id,
             "trigger_id": item.trigger_id,
             **({} if item.traceparent is None else {"traceparent": item.traceparent}),
+            **({} if item.tracestate is None else {"tracestate": item.tracestate}),
         }
     )
 

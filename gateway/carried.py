@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 from starlette.types import Scope
 
-from backbone.model import causation, traceparent
+from backbone.model import causation, traceparent, tracestate
 from backbone.model.causation import Causation
 from backbone.model.errors import InvalidEvent
 from backbone.store.signing import SigningKey
@@ -19,12 +19,14 @@ HEADER = "x-trigger-engine-causation"
 BAGGAGE = "trigger-engine-causation"
 """The key of the member in the header `baggage`."""
 
-_header, _baggage, _traceparent = HEADER.encode(), b"baggage", traceparent.HEADER.encode()
+_header, _baggage = HEADER.encode(), b"baggage"
+_traceparent, _tracestate = traceparent.HEADER.encode(), tracestate.HEADER.encode()
 
 
 class Carried(msgspec.Struct, frozen=True, gc=False):
     causation: Causation | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 NOTHING = Carried()
@@ -33,6 +35,7 @@ NOTHING = Carried()
 async def of(key: SigningKey, scope: Scope) -> Carried:
     """Raises InvalidEvent naming the header of a chain that is wrong."""
     path, written, trace = "", "", None
+    states = []
     for name, value in scope["headers"]:
         if name == _header:
             path, written = HEADER, value.decode("latin-1").strip()
@@ -40,12 +43,15 @@ async def of(key: SigningKey, scope: Scope) -> Carried:
             path, written = "baggage", _member(value.decode("latin-1"))
         elif name == _traceparent:
             trace = traceparent.from_header(value)
+        elif name == _tracestate:
+            states.append(value)
+    state = tracestate.beside_header(trace, b",".join(states)) if states else None
     if not written:
-        return NOTHING if trace is None else Carried(traceparent=trace)
+        return NOTHING if trace is None else Carried(traceparent=trace, tracestate=state)
     found = causation.from_header(written, path)
     if not found.chain:
         raise InvalidEvent(path, "holds an empty chain")
-    return Carried(causation.verify(found, await key.get(), path), trace)
+    return Carried(causation.verify(found, await key.get(), path), trace, state)
 
 
 def _member(baggage: str) -> str:

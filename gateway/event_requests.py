@@ -77,12 +77,14 @@ async def read(
             event = submission.event
             if event.causation is not None:
                 causation.verify(event.causation, await parts.signing_key.get())
+            placed = event if event.traceparent else carried  # a state belongs to its own place in a trace
             events.append(
                 msgspec.structs.replace(
                     event,
                     project_id=project_id,
                     causation=event.causation or carried.causation,
-                    traceparent=event.traceparent or carried.traceparent,
+                    traceparent=placed.traceparent,
+                    tracestate=placed.tracestate,
                 )
             )
         except InvalidEvent as error:

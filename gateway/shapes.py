@@ -65,6 +65,7 @@ class EventDocument(Shape):
     time: datetime | None = None
     causation: dict[str, Any] | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 class Events(Shape):
@@ -84,6 +85,7 @@ class EventShape(Shape, omit_defaults=True):
     actor: str | None = None
     causation: dict[str, Any] | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 class NewProject(Shape):

@@ -23,6 +23,10 @@ _TRACE = (
     "traceparent",
     {"description": "W3C Trace Context: where the event stands in its publisher's trace.", "type": "string"},
 )
+_STATE = (
+    "tracestate",
+    {"description": "Beside it: what the systems of that trace say to themselves.", "type": "string"},
+)
 
 
 def document() -> Document:
@@ -118,19 +122,19 @@ def _operations() -> Document:
 
 def _messages() -> Document:
     return {
-        "event": _message("event", "An event in our own shape.", _JSON, headers=_headers(_JUDGED, _TRACE)),
+        "event": _message("event", "An event in our own shape.", _JSON, headers=_headers(_JUDGED, _TRACE, _STATE)),
         "cloudevent": _message(
             "cloudevent",
             "A CloudEvent, structured or binary.",
             "application/cloudevents+json",
-            headers=_headers(_TRACE),
+            headers=_headers(_TRACE, _STATE),
         ),
         "workItem": _message(
             "work-item",
             "One attempt at one execution. Its message id is `<execution id>/<attempt>`.",
             _MSGPACK,
             correlated="the id of the event that it all began with, or of the execution that somebody called",
-            headers=_headers(_TRACE),
+            headers=_headers(_TRACE, _STATE),
         ),
         "reports": _message("report", "What an agent says of executions, several at a time.", _MSGPACK),
         "request": _message(

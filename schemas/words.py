@@ -24,6 +24,10 @@ _TRACEPARENT = _(
     "Where it stands in your trace, as W3C Trace Context writes it; the function gets it as it is.",
     "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 )
+_TRACESTATE = _(
+    "What the systems of your trace say to themselves; dropped where it is none by W3C, or has no `traceparent`.",
+    "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE",
+)
 
 _LISTENING: Final = {
     "resource": _("What kind of entity is listened to.", "Item"),
@@ -100,6 +104,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "time": _("When it happened. Without an offset it is UTC; left out, it is when it was received."),
         "causation": _("The chain of executions that led to this event; hand on what your function was given."),
         "traceparent": _TRACEPARENT,
+        "tracestate": _TRACESTATE,
         "specversion": None,  # it only tells CloudEvents apart
     },
     "Causation": {
@@ -125,6 +130,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "causation": _("The chain of executions that led to this event: JSON in base64url."),
         "causationid": _("The same, for writers that hand on CloudEvents' own extension; any other id is let through."),
         "traceparent": _TRACEPARENT,
+        "tracestate": _TRACESTATE,
     },
     "PackageDocument": {
         "name": _("Names the package in its project.", "grayscale"),
@@ -238,6 +244,7 @@ WORDS: Final[dict[str, dict[str, Words | None]]] = {
         "causation": _("The JSON of the chain; this execution is its last link."),
         "by_reference": _("true: input and entity are too large to travel, and are fetched by who takes it."),
         "traceparent": _("Where the event stands in its publisher's trace; also a header of the message."),
+        "tracestate": _("What the systems of that trace say to themselves; also a header of the message."),
     },
     "Started": {
         "execution_id": _("Which execution."),

@@ -3,6 +3,7 @@
     key        the entity's id: its changes share a partition, and so stay in their order
     value      our own shape of an event (`schemas/event.schema.json`), or CloudEvents 1.0, structured or binary
     headers    `trigger-engine-event: 1`, from those of us that judged the event before they wrote it; `traceparent`
+               and `tracestate`
     timestamp  the broker's
 
 Who writes to the topic directly leaves that header out, and every value of the event is looked at here, in 8 us for
@@ -18,7 +19,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from backbone.model import causation, cloudevents, envelopes, event_fields, traceparent
+from backbone.model import causation, cloudevents, envelopes, event_fields, traceparent, tracestate
 from backbone.model.causation import Causation
 from backbone.model.errors import InvalidEvent
 from backbone.model.events import MAX_EVENT_BYTES, Event
@@ -71,6 +72,7 @@ class _Judged(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     actor: str | None = None
     causation: Causation | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 class _Named(msgspec.Struct, frozen=True, gc=False):
@@ -111,6 +113,7 @@ def judged(record: Record) -> Event | None:
         or len(found.actor or "") > longest
         or (found.causation is not None and found.causation.depth > causation.MAX_LINKS)
         or (found.traceparent is not None and not traceparent.is_one(found.traceparent))
+        or found.tracestate != tracestate.beside(found.traceparent, found.tracestate)
     ):
         return None
     return Event(
@@ -125,6 +128,7 @@ def judged(record: Record) -> Event | None:
         time=found.time,
         causation=found.causation,
         traceparent=found.traceparent,
+        tracestate=found.tracestate,
     )
 
 
@@ -145,8 +149,10 @@ def judge(record: Record, catalog: Catalog, now: datetime) -> event_fields.Submi
     trace = traceparent.from_header(headers.get(traceparent.HEADER, b""))
     if made is None and trace is None:
         return submission
-    event = submission.event
-    event = msgspec.structs.replace(event, id=made or event.id, traceparent=event.traceparent or trace)
+    event = msgspec.structs.replace(submission.event, id=made or submission.event.id)
+    if event.traceparent is None:
+        state = tracestate.beside_header(trace, headers.get(tracestate.HEADER, b""))
+        event = msgspec.structs.replace(event, traceparent=trace, tracestate=state)
     return msgspec.structs.replace(submission, event=event)
 
 

@@ -1,8 +1,8 @@
 """CloudEvents 1.0, however they travel: structured as one JSON document, or binary, as attributes beside their data.
 
 `type` ends in <resource>.<action>, `subject` is the entity's id, the data is the entity; `project`, `actor`,
-`causation` or `causationid` (base64url) and `traceparent` are extensions. Over HTTP, in Kafka records and in files they
-mean the same.
+`causation` or `causationid` (base64url), `traceparent` and `tracestate` are extensions. Over HTTP, in Kafka records and
+in files they mean the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-from backbone.model import causation, event_fields, traceparent, written_form
+from backbone.model import causation, event_fields, traceparent, tracestate, written_form
 from backbone.model.errors import InvalidEvent
 from backbone.model.event_fields import Submission
 from backbone.model.events import Event
@@ -33,6 +33,7 @@ class CloudEvent(msgspec.Struct, frozen=True, gc=False):
     causation: str | None = None
     causationid: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
 
 
 _structured = msgspec.json.Decoder(CloudEvent)
@@ -70,5 +71,6 @@ def _submission(cloud: CloudEvent, catalog: Catalog, now: datetime) -> Submissio
             causation.from_header(cloud.causation) if cloud.causation else causation.from_foreign(cloud.causationid)
         ),
         traceparent=traceparent.checked(cloud.traceparent),
+        tracestate=tracestate.beside(cloud.traceparent, cloud.tracestate),
     )
     return Submission(event_fields.project(cloud.project, "project"), event)

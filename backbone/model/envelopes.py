@@ -1,7 +1,7 @@
 """Publish: the accepted shapes of an event, all of them to and from one `Event`.
 
     our own        {"resource", "action", "entity", "id"?, "project"?|"projectId"?, "entityId"?, "previous"?, "actor"?,
-                   "time"?, "causation"?, "traceparent"?}
+                   "time"?, "causation"?, "traceparent"?, "tracestate"?}
     CloudEvents    1.0 structured: see `cloudevents.py`
 
 A request holds one, an array, {"events": [...]}, or one a line (NDJSON). Each is judged alone. `docs/events.md`
@@ -15,7 +15,7 @@ from datetime import datetime
 
 import msgspec
 
-from backbone.model import causation, cloudevents, event_fields, traceparent
+from backbone.model import causation, cloudevents, event_fields, traceparent, tracestate
 from backbone.model.causation import Causation
 from backbone.model.errors import InvalidEvent
 from backbone.model.event_fields import MAX_ID_LENGTH as MAX_ID_LENGTH
@@ -37,6 +37,7 @@ class OwnEvent(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     time: datetime | None = None
     causation: Causation | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
     specversion: str | None = None  #: never ours: whoever says it means CloudEvents
 
 
@@ -122,6 +123,7 @@ def _from_own(own: OwnEvent, catalog: Catalog, now: datetime) -> Submission:
         time=event_fields.utc(own.time, now),
         causation=None if own.causation is None else causation.checked(own.causation),
         traceparent=traceparent.checked(own.traceparent),
+        tracestate=tracestate.beside(own.traceparent, own.tracestate),
     )
     project = own.project_id or own.project
     return Submission(event_fields.project(project, "projectId" if own.project_id else "project"), event)
@@ -142,5 +144,6 @@ def encode(event: Event) -> bytes:
             "time": event.time,
             **({"causation": event.causation} if event.causation is not None else {}),
             **({"traceparent": event.traceparent} if event.traceparent is not None else {}),
+            **({"tracestate": event.tracestate} if event.tracestate is not None else {}),
         }
     )

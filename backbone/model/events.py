@@ -28,6 +28,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     time: datetime  #: when it happened, by the publisher's clock
     causation: Causation | None = None
     traceparent: str | None = None  #: W3C's; see `traceparent.py`
+    tracestate: str | None = None  #: only beside a traceparent; see `tracestate.py`
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):

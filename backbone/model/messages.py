@@ -36,6 +36,7 @@ class WorkItem(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     causation: bytes | None = None  #: JSON of the chain that this execution is the last link of
     by_reference: bool = False  #: input and entity are too large for the queue, and are fetched by who takes it
     traceparent: str | None = None  #: of the event; see `traceparent.py`
+    tracestate: str | None = None  #: likewise
 
 
 class Started(msgspec.Struct, frozen=True, array_like=True, tag="started", kw_only=True):

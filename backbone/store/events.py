@@ -36,6 +36,7 @@ def _columns(events: Sequence[Event]) -> list[Any]:
         sparse([event.previous for event in events]),
         *kinds.columns(),
         sparse([event.traceparent for event in events]),
+        sparse([event.tracestate for event in events]),
     ]
 
 
@@ -101,5 +102,6 @@ def from_row(row: asyncpg.Record) -> RecordedEvent:
         time=row["occurred"],
         causation=None if row["causation"] is None else causation.decode(row["causation"]),
         traceparent=row["traceparent"],
+        tracestate=row["tracestate"],
     )
     return RecordedEvent(event=event, received=row["received"])

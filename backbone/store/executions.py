@@ -115,7 +115,8 @@ async def append_logs(connection: asyncpg.Connection, chunks: Sequence[Logged]) 
 
 def work_item(row: asyncpg.Record) -> WorkItem:
     (execution_id, attempt, max_attempts, service_id, project_id, function_name, recorded_at, input_, trigger_id,
-     event_id, resource, action, came_by, entity, occurred, actor, traceparent, key) = row  # fmt: skip
+     event_id, resource, action, came_by, entity, occurred, actor, traceparent,
+     tracestate, key) = row  # fmt: skip
     return WorkItem(
         execution_id=execution_id,
         attempt=attempt,
@@ -134,6 +135,7 @@ def work_item(row: asyncpg.Record) -> WorkItem:
         actor=actor,
         causation=causation.encode_signed(chain(execution_id, trigger_id, event_id, came_by), key),
         traceparent=traceparent,
+        tracestate=tracestate,
     )
 
 

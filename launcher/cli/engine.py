@@ -19,7 +19,7 @@ from launcher.cli.address import START_ONE, Address, Whereabouts
 from launcher.cli.exits import Refused
 
 API = "/api/v1"
-CAUSATION, TRACE = "TRIGGER_ENGINE_CAUSATION", "TRACEPARENT"
+CAUSATION, TRACE, STATE = "TRIGGER_ENGINE_CAUSATION", "TRACEPARENT", "TRACESTATE"
 """Where a function's subprocess finds the chain that led to it (agent/child.py)."""
 
 TIMEOUT = 60.0
@@ -163,6 +163,7 @@ class Engine:
                 # A function started us: what we write is of its making.
                 **({"x-trigger-engine-causation": chain} if (chain := os.environ.get(CAUSATION)) else {}),
                 **({"traceparent": trace} if (trace := os.environ.get(TRACE)) else {}),
+                **({"tracestate": state} if (state := os.environ.get(STATE)) else {}),
             },
             trust_env=not near,  # a proxy does not know this machine
         )

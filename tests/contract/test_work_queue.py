@@ -18,7 +18,7 @@ import pytest
 from backbone.model.messages import WorkItem
 from backbone.ports import WorkQueue
 from tests.support import drivers
-from tests.support.drivers import SERVICE, TRACE, Drivers, an_event, item_of_an_event, queued_items, session_of
+from tests.support.drivers import SERVICE, STATE, TRACE, Drivers, an_event, item_of_an_event, queued_items, session_of
 
 DRIVERS = ("postgres", "rabbitmq")
 
@@ -95,7 +95,7 @@ async def test_the_item_of_an_event_comes_back_with_all_that_the_event_brought(
     under_test: UnderTest, queue: WorkQueue
 ) -> None:
     item = await item_of_an_event(under_test.store, an_event("a"))
-    assert item.traceparent == TRACE
+    assert (item.traceparent, item.tracestate) == (TRACE, STATE)
     await queue.put([item])
     assert await queue.take(SERVICE, session_of(SERVICE), 10) == [item]
 

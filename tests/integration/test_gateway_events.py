@@ -114,6 +114,12 @@ async def test_a_header_carries_the_traceparent_into_every_event_that_brings_non
     )
     assert answer.status_code == 202, answer.text
     assert [(await api.get(f"/events/{id}"))["traceparent"] for id in "ab"] == [trace, own]
+    assert "tracestate" not in await api.get("/events/b")
+    headers = [("traceparent", TRACE), ("tracestate", "rojo=1"), ("tracestate", "congo=2")]
+    events = [event("d"), event("e", traceparent=own), event("f", traceparent=own, tracestate="a=b")]
+    answer = await api.client.post("/api/v1/events", json=events, headers=headers)
+    assert answer.status_code == 202, answer.text
+    assert [(await api.get(f"/events/{id}")).get("tracestate") for id in "def"] == ["rojo=1,congo=2", None, "a=b"]
     answer = await api.client.post("/api/v1/events", json=event("c"), headers={"traceparent": "nonsense"})
     assert answer.status_code == 202, answer.text
     assert "traceparent" not in await api.get("/events/c")

@@ -30,19 +30,28 @@ async def test_an_event_that_matches_is_run_and_settled(database: str, tmp_path:
         assert await here.rows("SELECT execution_id FROM lease UNION ALL SELECT execution_id FROM queue") == []
 
 
-async def test_a_function_and_what_it_starts_find_the_traceparent_of_the_event(database: str, tmp_path: Path) -> None:
+async def test_a_function_and_what_it_starts_find_the_trace_of_the_event(database: str, tmp_path: Path) -> None:
     code = """
     import subprocess, sys
-    SAY = [sys.executable, "-c", "import os; print(os.environ.get('TRACEPARENT'))"]
+    SAY = [sys.executable, "-c", "import os; print(os.environ.get('TRACEPARENT'), os.environ.get('TRACESTATE'))"]
     def run(item, context):
-        said = subprocess.run(SAY, capture_output=True, text=True).stdout.strip()
-        return [context.traceparent, context.headers.get("traceparent"), said]
+        said = subprocess.run(SAY, capture_output=True, text=True).stdout.split()
+        headers = [context.headers.get(name) for name in ("traceparent", "tracestate")]
+        return [[context.traceparent, context.tracestate], headers, said]
     """
-    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    state, trace = "rojo=1,congo=t61", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     async with running(database, tmp_path, dedent(code)) as here:
-        await here.publish(here.event("1"), msgspec.structs.replace(here.event("2"), traceparent=trace))
-        found = {execution["event_id"]: json.loads(execution["output"]) for execution in await here.until_ended(2)}
-        assert found == {"1": [None, None, "None"], "2": [trace, trace, trace]}
+        await here.publish(
+            here.event("1"),
+            msgspec.structs.replace(here.event("2"), traceparent=trace),
+            msgspec.structs.replace(here.event("3"), traceparent=trace, tracestate=state),
+        )
+        found = {execution["event_id"]: json.loads(execution["output"]) for execution in await here.until_ended(3)}
+        assert found == {
+            "1": [[None, None], [None, None], ["None", "None"]],
+            "2": [[trace, None], [trace, None], [trace, "None"]],
+            "3": [[trace, state]] * 3,
+        }
 
 
 async def test_once_runs_an_entity_once_and_always_every_event(database: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 import asyncpg
 
 from backbone.kit.loops import Health
-from backbone.model import ids
+from backbone.model import causation, ids
 from backbone.model.events import Event
 from backbone.model.messages import WorkItem
 from backbone.ports import EventLog, Reports, WorkQueue
@@ -33,6 +33,7 @@ PROJECT = "00000000-0000-4000-8000-000000000001"
 OTHER_PROJECT = "00000000-0000-4000-8000-000000000002"
 SERVICE = "a service"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+STATE = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"
 
 
 class Process(Protocol):
@@ -156,6 +157,7 @@ def an_event(id: str, *, entity_id: str | None = None, project_id: str = PROJECT
         entity=b'{"id": "%b"}' % entity_id.encode(),
         time=datetime.now(UTC),
         traceparent=TRACE,
+        tracestate=STATE,
     )
 
 
@@ -184,6 +186,7 @@ async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> li
             now,
         )
         await lives(connection, session_of(service_id), service_id)
+        key = await connection.fetchval("SELECT key FROM signing_key")
     finally:
         await connection.close()
     return [
@@ -195,6 +198,7 @@ async def queued_items(dsn: str, count: int, *, service_id: str = SERVICE) -> li
             project_id=PROJECT,
             function_name="run",
             recorded_at=now,
+            causation=causation.encode_signed(executions.chain(execution_id, None, None, None), key),
         )
         for execution_id in execution_ids
     ]

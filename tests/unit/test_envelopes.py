@@ -108,10 +108,14 @@ def test_causation_comes_as_json_in_our_shape_and_as_base64url_in_cloudevents() 
     assert decoded(cloud(causation=causation.to_header(CHAIN))).event.causation == CHAIN
 
 
-def test_a_traceparent_comes_in_both_shapes() -> None:
+def test_a_traceparent_and_its_tracestate_come_in_both_shapes() -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     assert decoded(own(traceparent=trace)).event.traceparent == trace
     assert decoded(cloud(traceparent=trace)).event.traceparent == trace
+    for shape in (own, cloud):
+        assert decoded(shape(traceparent=trace, tracestate="a=b")).event.tracestate == "a=b"
+        assert decoded(shape(traceparent=trace, tracestate="nonsense")).event.tracestate is None
+        assert decoded(shape(tracestate="a=b")).event.tracestate is None
 
 
 def test_an_entity_that_has_specversion_is_still_in_our_own_shape() -> None:
@@ -258,12 +262,26 @@ own_fields = st.sampled_from(
         "time",
         "causation",
         "traceparent",
+        "tracestate",
         "project",
         "projectId",
     ]
 )
 cloud_fields = st.sampled_from(
-    ["specversion", "id", "source", "type", "data", "subject", "time", "project", "actor", "causation", "traceparent"]
+    [
+        "specversion",
+        "id",
+        "source",
+        "type",
+        "data",
+        "subject",
+        "time",
+        "project",
+        "actor",
+        "causation",
+        "traceparent",
+        "tracestate",
+    ]
 )
 
 

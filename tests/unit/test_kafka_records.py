@@ -35,6 +35,7 @@ EVENT = Event(
     time=datetime(2024, 5, 1, 12, 0, 0, 250_000, UTC),
     causation=Causation(chain=(Link(event="e", trigger="t", execution="x"),)),
     traceparent=TRACE,
+    tracestate="rojo=1",
 )
 LEAST = b'{"resource": "Item", "action": "Created", "entity": {"id": "item-17"}}'
 
@@ -62,7 +63,11 @@ def refused(record: Record) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    "event", [EVENT, msgspec.structs.replace(EVENT, previous=None, actor=None, causation=None, traceparent=None)]
+    "event",
+    [
+        EVENT,
+        msgspec.structs.replace(EVENT, previous=None, actor=None, causation=None, traceparent=None, tracestate=None),
+    ],
 )
 def test_an_event_of_ours_comes_back_as_it_was(event: Event) -> None:
     key, value = records.encode(event)
@@ -99,6 +104,7 @@ def test_a_record_of_somebody_else_is_judged_here() -> None:
         {"causation": {"chain": [{"event": "e", "trigger": "t", "execution": "x"}] * 65}},
         {"causation": "nonsense"},
         {"traceparent": "nonsense"},
+        {"tracestate": "nonsense"},
         {"projectId": 1},
         {"resource": None},
     ],
@@ -167,6 +173,15 @@ def test_an_event_that_brings_no_traceparent_has_the_one_of_its_record() -> None
     assert judge(Record(b'{"id": "i1"}', binary)).traceparent == TRACE
     assert judge(Record(b'{"id": "i1"}', (*binary, ("ce_traceparent", other.encode())))).traceparent == other
     assert judge(Record(LEAST, (("traceparent", b"nonsense"),))).traceparent is None
+
+
+def test_a_tracestate_comes_with_the_traceparent_that_it_belongs_to() -> None:
+    headers = (("traceparent", TRACE.encode()), ("tracestate", b"rojo=1"))
+    other = TRACE.replace("-01", "-00")
+    own = LEAST[:-1] + b', "traceparent": "%b"}' % other.encode()
+    both = LEAST[:-1] + b', "traceparent": "%b", "tracestate": "a=b"}' % other.encode()
+    assert [judge(Record(value, headers)).tracestate for value in (LEAST, own, both)] == ["rojo=1", None, "a=b"]
+    assert judge(Record(LEAST, headers[1:])).tracestate is None
 
 
 def test_data_cannot_slip_attributes_into_a_binary_cloudevent() -> None:

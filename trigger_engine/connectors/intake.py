@@ -17,7 +17,7 @@ import msgspec
 
 from backbone.kit import metrics
 from backbone.kit.loops import FIRST_PAUSE, LONGEST_PAUSE, Health
-from backbone.model import traceparent
+from backbone.model import traceparent, tracestate
 from backbone.model.errors import Invalid, InvalidEvent, NotFound
 from backbone.model.events import DeadLetter, Event
 from backbone.model.resources import Catalog
@@ -76,9 +76,12 @@ class Intake:
         project = submission.project or self._connector.project
         if project not in project_ids:
             project_ids[project] = await self._until_done(partial(self._project_id, project))
-        event = submission.event
-        trace = event.traceparent or traceparent.from_header(record.headers.get(traceparent.HEADER, b""))
-        return msgspec.structs.replace(event, project_id=project_ids[project], traceparent=trace)
+        event = msgspec.structs.replace(submission.event, project_id=project_ids[project])
+        if event.traceparent is not None:
+            return event
+        trace = traceparent.from_header(record.headers.get(traceparent.HEADER, b""))
+        state = tracestate.beside_header(trace, record.headers.get(tracestate.HEADER, b""))
+        return msgspec.structs.replace(event, traceparent=trace, tracestate=state)
 
     async def _project_id(self, project: str | None) -> str:
         try:

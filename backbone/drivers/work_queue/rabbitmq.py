@@ -14,8 +14,9 @@ from uuid import UUID, uuid4
 
 import aiormq
 import msgspec
+from pamqp.common import FieldValue
 
-from backbone.model import causation, messages, traceparent
+from backbone.model import causation, messages, traceparent, tracestate
 from backbone.model.causation import Causation
 from backbone.model.errors import TriggerEngineError, Unavailable
 from backbone.model.messages import WorkItem
@@ -261,8 +262,16 @@ def _message(item: WorkItem) -> Message:
         correlation_id=_root_event(item),
         type="work-item",
         body=body,
-        headers={} if item.traceparent is None else {traceparent.HEADER: item.traceparent},
+        headers=_trace(item),
     )
+
+
+def _trace(item: WorkItem) -> dict[str, FieldValue]:
+    if item.traceparent is None:
+        return {}
+    if item.tracestate is None:
+        return {traceparent.HEADER: item.traceparent}
+    return {traceparent.HEADER: item.traceparent, tracestate.HEADER: item.tracestate}
 
 
 def _root_event(item: WorkItem) -> str | None:

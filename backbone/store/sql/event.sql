@@ -2,13 +2,13 @@
 -- The same id in a project is one event: in today's partition the key says so, in earlier ones this looks.
 -- What many events share stands once in $8 to $11; each event names it by number.
 INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous,
-                   traceparent)
+                   traceparent, tracestate)
 SELECT (now() AT TIME ZONE 'UTC')::date, ($8::uuid[])[u.kind], u.id, now(), ($9::text[])[u.kind],
        ($10::text[])[u.kind], u.entity_id, to_timestamp(u.occurred), ($11::text[])[u.kind], u.causation, u.entity,
-       u.previous, u.traceparent
+       u.previous, u.traceparent, u.tracestate
 FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::bytea[], $6::bytea[], $7::bytea[],
-            $12::text[])
-     AS u (id, kind, entity_id, occurred, causation, entity, previous, traceparent)
+            $12::text[], $13::text[])
+     AS u (id, kind, entity_id, occurred, causation, entity, previous, traceparent, tracestate)
 WHERE NOT EXISTS (
     SELECT
     FROM event AS earlier
@@ -23,13 +23,13 @@ ON CONFLICT (id, project_id, day) DO NOTHING
 -- Events of a log that is elsewhere, with the time it received them. The first time an id was kept is the one that
 -- counts: ids and partitions go by it, so that an event that comes twice makes nothing twice.
 INSERT INTO event (day, project_id, id, received, resource, action, entity_id, occurred, actor, causation, entity, previous,
-                   traceparent)
+                   traceparent, tracestate)
 SELECT (to_timestamp(u.received) AT TIME ZONE 'UTC')::date, ($8::uuid[])[u.kind], u.id, to_timestamp(u.received),
        ($9::text[])[u.kind], ($10::text[])[u.kind], u.entity_id, to_timestamp(u.occurred), ($11::text[])[u.kind],
-       u.causation, u.entity, u.previous, u.traceparent
+       u.causation, u.entity, u.previous, u.traceparent, u.tracestate
 FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::bytea[], $6::bytea[], $7::bytea[],
-            $12::text[], $13::float8[])
-     AS u (id, kind, entity_id, occurred, causation, entity, previous, traceparent, received)
+            $12::text[], $13::text[], $14::float8[])
+     AS u (id, kind, entity_id, occurred, causation, entity, previous, traceparent, tracestate, received)
 WHERE NOT EXISTS (
     SELECT
     FROM event AS earlier
@@ -55,7 +55,7 @@ CROSS JOIN LATERAL (
 -- name: read
 -- Below the horizon nothing can appear any more: no transaction that is still open has a smaller xid.
 SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous,
-       traceparent
+       traceparent, tracestate
 FROM event
 WHERE day >= $1::date - 1
   AND (xid, seq) > ($2::xid8, $3::bigint)
@@ -85,7 +85,7 @@ WHERE name = $1
 
 -- name: get
 SELECT day, xid, seq, received, project_id, id, resource, action, entity_id, occurred, actor, causation, entity, previous,
-       traceparent
+       traceparent, tracestate
 FROM event
 WHERE id = $1
   AND ($2::uuid IS NULL OR project_id = $2)

@@ -43,10 +43,10 @@ leased AS (
 SELECT startable.id, startable.attempt, startable.max_attempts, startable.service_id, startable.project_id,
        startable.function_name, startable.created_at, startable.input, startable.trigger_id, startable.event_id, startable.resource,
        startable.action, startable.came_by, event.entity, event.occurred, event.actor, event.traceparent,
-       (SELECT key FROM signing_key) AS key
+       event.tracestate, (SELECT key FROM signing_key) AS key
 FROM startable
 LEFT JOIN LATERAL (
-    SELECT entity, occurred, actor, traceparent
+    SELECT entity, occurred, actor, traceparent, tracestate
     FROM event
     WHERE event.id = startable.event_id
       AND event.project_id = startable.project_id
@@ -120,7 +120,7 @@ CROSS JOIN LATERAL (
 SELECT pending.execution_id, pending.attempt, execution.max_attempts, execution.service_id, execution.project_id,
        execution.function_name, execution.created_at, execution.input, execution.trigger_id, execution.event_id, execution.resource,
        execution.action, execution.came_by, event.entity, event.occurred, event.actor, event.traceparent,
-       (SELECT key FROM signing_key) AS key
+       event.tracestate, (SELECT key FROM signing_key) AS key
 FROM unnest($1::text[], $2::integer[]) AS room (service_id, items)
 CROSS JOIN LATERAL (
     SELECT execution_id, attempt
@@ -138,7 +138,7 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS execution
 LEFT JOIN LATERAL (
-    SELECT entity, occurred, actor, traceparent
+    SELECT entity, occurred, actor, traceparent, tracestate
     FROM event
     WHERE event.id = execution.event_id
       AND event.project_id = execution.project_id
