@@ -12,12 +12,10 @@ from typing import Any
 
 import asyncpg
 
-from backbone.model import envelopes
 from backbone.model.decisions import Candidate, Question, Recorded, Verdict
-from backbone.model.errors import NotFound
 from backbone.model.events import RecordedEvent
-from backbone.store import events, finding, ledger
-from gateway import shapes, verdicts
+from backbone.store import finding, ledger
+from gateway import events, shapes, verdicts
 from gateway.operations import PREFIX, Call, Operation, Parameter
 
 SLICE = 1_000
@@ -31,7 +29,7 @@ async def explain(call: Call) -> Any:
     limit = call.whole_number("limit", 100, 1, _MOST)
     pool = call.parts.database.pool
     async with finding.patiently(pool) as connection:
-        question = await _question(call, connection, await _event(call, connection))
+        question = await _question(call, connection, await events.found(call, connection))
         question, found = await _judged(connection, question)
     listed = heapq.nsmallest(limit, found, key=attrgetter("order"))
     event = question.event.event
@@ -50,27 +48,6 @@ async def explain(call: Call) -> Any:
         triggers=await verdicts.told(pool, [(question, one) for one in listed]),
         groups=_groups(found),
     )
-
-
-async def _event(call: Call, connection: asyncpg.Connection) -> RecordedEvent:
-    event_id, project = call.path["id"], call.query.get("project")
-    if "\x00" in event_id or len(event_id) > envelopes.MAX_ID_LENGTH:
-        raise NotFound("event", event_id[:40])
-    project_id = await call.parts.projects.found(project, connection) if project else None
-    found = await events.get(connection, event_id, project_id)
-    if found is None:
-        raise NotFound("event", event_id, await _why_not(call, connection, event_id))
-    return found
-
-
-async def _why_not(call: Call, connection: asyncpg.Connection, event_id: str) -> str:
-    day = await ledger.removed_on(connection, event_id)
-    if day is not None:
-        return f"it was received on {day}, and retention has removed that day"
-    if not call.parts.event_log.in_store:
-        return "none of this id came, or it matched no trigger: of the events in Kafka only those that match are kept"
-    oldest = await ledger.oldest_day(connection)
-    return "nothing was received yet" if oldest is None else f"none of this id was received since {oldest}"
 
 
 async def _question(call: Call, connection: asyncpg.Connection, recorded: RecordedEvent) -> Question:

@@ -20,6 +20,7 @@ class GatewaySettings:
     max_depth: int = 10  #: executions in a row that may lead to one that an execution asks for
     scan_quota: int = 100  #: active triggers of a project whose filters are asked of every event
     agent_login: Callable[[str], tuple[str, str]] | None = None  #: RabbitMQ's user and password for a service's agents
+    every_event_kept: bool = True  #: in the store, and not only those that matched
     make_projects: bool = True  #: a project that is named and unknown is made
 
     def check(self) -> None:

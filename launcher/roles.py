@@ -52,7 +52,15 @@ async def engine(settings: Settings, parts: embedded.Parts, health: Health) -> N
         window=settings.loop_window,
         hold=settings.loop_hold,
     )
-    await service.run(parts.database, parts.wakeups, parts.event_log, parts.work_queue, health, limits)
+    await service.run(
+        parts.database,
+        parts.wakeups,
+        parts.event_log,
+        parts.work_queue,
+        health,
+        limits,
+        keeps_all=settings.keep_events == "all",
+    )
 
 
 async def dispatcher(settings: Settings, parts: embedded.Parts, health: Health) -> None:
@@ -88,6 +96,7 @@ def gateway_rules(settings: Settings) -> GatewaySettings:
         catalog=Catalog.with_additions(settings.resources),
         max_depth=settings.max_depth,
         scan_quota=settings.scan_quota,
+        every_event_kept=not settings.kafka or settings.keep_events == "all",
         agent_login=None if management is None else management.login,
     )
     rules.check()

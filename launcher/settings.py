@@ -114,6 +114,10 @@ class Settings:
     retention: timedelta = timedelta(days=7)
     """How long events, executions, logs and dead letters are kept; they go by whole days. Claims stay."""
 
+    keep_events: Literal["matched", "all"] = "matched"
+    """Which events of Kafka are kept in PostgreSQL: those that matched, or each, so that what did not match can be
+    explained. A row for each event is more than half of what the engine does with one that nobody wants."""
+
     max_depth: int = 10
     """How many executions in a row may lead to an event that still matches. Real chains seen are below 5."""
 

@@ -1,5 +1,5 @@
-"""Stage 1: what the log gives. What in it cannot be read goes to the dead letters and blocks nothing; what matched is
-kept in the store, where the log is not there itself."""
+"""Stage 1: what the log gives. What in it cannot be read goes to the dead letters and blocks nothing; what matched, or
+all of it, is kept in the store, where the log is not there itself."""
 
 from __future__ import annotations
 
@@ -43,15 +43,21 @@ def _refused(record: RecordedEvent, error: InvalidEvent) -> DeadLetter:
     )
 
 
-async def keep(connection: asyncpg.Connection, matches: Sequence[Matches]) -> list[Matches]:
-    """The same matches, whose events are in the store now. An event that came before is taken for what it was then:
-    a log elsewhere may give one twice, and its executions' ids go by the time it was received."""
-    received = await events.keep(connection, [one.recorded for one in matches])
+async def keep(connection: asyncpg.Connection, records: Sequence[RecordedEvent]) -> list[RecordedEvent]:
+    """The same events, in the store now. One that came before is taken for what it was then: a log elsewhere may give
+    one twice, and its executions' ids go by the time it was received."""
+    received = await events.keep(connection, records)
     return [
-        one
-        if one.recorded.received == first
-        else msgspec.structs.replace(one, recorded=msgspec.structs.replace(one.recorded, received=first))
-        for one, first in zip(matches, received, strict=True)
+        record if record.received == first else msgspec.structs.replace(record, received=first)
+        for record, first in zip(records, received, strict=True)
+    ]
+
+
+async def keep_matched(connection: asyncpg.Connection, matches: Sequence[Matches]) -> list[Matches]:
+    kept = await keep(connection, [one.recorded for one in matches])
+    return [
+        one if one.recorded is record else msgspec.structs.replace(one, recorded=record)
+        for one, record in zip(matches, kept, strict=True)
     ]
 
 

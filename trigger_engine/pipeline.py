@@ -33,6 +33,9 @@ class Pipeline:
     wakeups: Wakeups
     signing_key: bytes
     limits: guard.Limits = field(default_factory=guard.Limits)
+    keeps_all: bool = False
+    """Every event of a log that is not in the store is kept there, and not those alone that matched."""
+
     index: Index = field(default_factory=Index)
     """Changed between two batches by whoever follows the triggers."""
 
@@ -50,9 +53,11 @@ class Pipeline:
         records, forged = batch.records, list[DeadLetter]()
         if not self.event_log.in_store:
             records, forged = ingest.genuine(records, self.signing_key)
+            if self.keeps_all:
+                records = await ingest.keep(connection, records)
         matches, unreadable = self.index.match(records)
-        if not self.event_log.in_store:
-            matches = await ingest.keep(connection, matches)
+        if not self.event_log.in_store and not self.keeps_all:
+            matches = await ingest.keep_matched(connection, matches)
         admitted, stopped = guard.judge(matches, self.limits, self.circuits)
         set_aside = [*batch.rejects, *forged, *unreadable]
         await ingest.set_aside(connection, set_aside)

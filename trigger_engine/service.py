@@ -29,9 +29,12 @@ async def run(
     work_queue: WorkQueue,
     health: Health,
     limits: guard.Limits,
+    *,
+    keeps_all: bool = False,
 ) -> None:
     """Until cancelled."""
-    pipeline = Pipeline(event_log, work_queue, wakeups, await SigningKey(database).get(), limits)
+    key = await SigningKey(database).get()
+    pipeline = Pipeline(event_log, work_queue, wakeups, key, limits, keeps_all=keeps_all)
     triggers = LiveTriggers(pipeline.index)
     patrol = Patrol(pipeline, wakeups)
     async with database.lane(durable=False) as connection:

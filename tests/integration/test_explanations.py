@@ -229,6 +229,16 @@ async def test_an_event_that_retention_removed_is_told_from_one_that_never_came(
     assert never["message"] == f"there is no event 'never': none of this id was received since {today}"
 
 
+@pytest.mark.parametrize("asked", ["/events/e", "/events/e/explanation"])
+async def test_where_only_events_that_matched_are_kept_the_answer_says_so_and_what_to_do(
+    database: str, asked: str
+) -> None:
+    async with gateway(database, every_event_kept=False) as api:
+        told = (await api.get(asked, expected=404))["message"]
+    for said in ("or it matched no trigger", "trigger-engine match --event FILE", "TRIGGER_ENGINE_KEEP_EVENTS=all"):
+        assert said in told
+
+
 # Ten thousand events
 
 FIELDS, VALUES, ROUNDS, A_ROUND = 4, 3, 40, 250
