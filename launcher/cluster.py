@@ -12,18 +12,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from agent.gateway import Gateway
-from backbone.drivers.event_log.kafka import KafkaEventLog
 from backbone.drivers.reports.rabbitmq import RabbitReports
 from backbone.drivers.work_queue.rabbitmq import RabbitWorkQueue
-from backbone.kafka.connection import Connection, Security
-from backbone.kafka.consumer import Group
 from backbone.kit.loops import Health, keep
-from backbone.model.resources import Catalog
 from backbone.rabbitmq import answers, queues, users
 from backbone.rabbitmq.connection import Address, Rabbit
 from backbone.store import definitions
-from backbone.store.database import Database
-from backbone.store.project_ids import ProjectIds
 from launcher import embedded, servers
 from launcher.embedded import AgentParts, Parts
 from launcher.settings import Settings
@@ -34,7 +28,9 @@ async def parts(settings: Settings, role: str, health: Health) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         made = await stack.enter_async_context(embedded.parts(settings, role, health))
         if settings.kafka and role in ("engine", "gateway"):
-            made.event_log = await _event_log(stack, settings, made.database, role, health)
+            from launcher import kafka_log  # agents and dispatchers do without its client
+
+            made.event_log = await kafka_log.opened(stack, settings, made.database, role, health)
         if settings.rabbitmq:
             rabbit = await _rabbit(stack, settings, role, health)
             work_queue = RabbitWorkQueue(rabbit, services=partial(definitions.service_ids, made.database.pool))
@@ -64,30 +60,6 @@ async def agent_parts(settings: Settings, service_id: str, health: Health) -> As
         reports = RabbitReports(rabbit, elsewhere=gateway.ask)
         stack.push_async_callback(reports.close)
         yield AgentParts(work_queue=work_queue, reports=reports)
-
-
-async def _event_log(
-    stack: AsyncExitStack, settings: Settings, database: Database, role: str, health: Health
-) -> KafkaEventLog:
-    options = servers.kafka_options(settings)
-    security = Security(
-        protocol=options["security_protocol"],
-        mechanism=options.get("sasl_mechanism", "PLAIN"),
-        user=options.get("sasl_plain_username"),
-        password=options.get("sasl_plain_password"),
-        ssl_context=options.get("ssl_context"),
-    )
-    log = KafkaEventLog(
-        Connection(servers=settings.kafka, security=security, name=f"trigger-engine {role}"),
-        servers.kafka_topic(settings),
-        Group(id=settings.kafka_group, member=settings.kafka_instance_id or None),
-        ProjectIds(database, make=True, default=embedded.DEFAULT_PROJECT),
-        health,
-        catalog=Catalog.with_additions(settings.resources),
-    )
-    stack.push_async_callback(log.close)
-    await log.open()
-    return log
 
 
 async def _rabbit(stack: AsyncExitStack, settings: Settings, role: str, health: Health) -> Rabbit:

@@ -23,7 +23,7 @@ from backbone.kit import logs
 from backbone.kit.loops import Health, keep
 from backbone.model.resources import Catalog
 from backbone.store.queries import sql
-from launcher import embedded, servers, status_page
+from launcher import embedded, servers
 from launcher.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -148,8 +148,12 @@ async def _serve(
             lambda: keep(role, body, health), health, host=settings.host, port=settings.status_port, streams=streams
         )
         return
-    port = 0 if role == "gateway" else settings.status_port
-    async with status_page.shown(health, settings.host, port):
+    if role == "gateway" or not settings.status_port:
+        await until_told(keep(role, body, health))
+        return
+    from launcher import status_page  # brings a web server, which most parts do without
+
+    async with status_page.shown(health, settings.host, settings.status_port):
         await until_told(keep(role, body, health))
 
 
