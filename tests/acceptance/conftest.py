@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -10,6 +11,7 @@ import pytest_asyncio
 from tests.support import engine as engines
 from tests.support.engine import Engine
 from tests.support.profiles import Cluster, Embedded, Environment, Profile
+from tests.support.typist import Typist
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,7 +43,19 @@ async def own_place(profile: Profile) -> AsyncIterator[Environment]:
 
 
 @pytest.fixture(scope="module")
-def engine(place: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def settings() -> Environment:
+    """Those of a file's engine."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def engine(place: Environment, settings: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Shared: a test works in a project of its own."""
-    with engines.running(tmp_path_factory.mktemp("engine") / "data", TRIGGER_ENGINE_LEASE="2s", **place) as engine:
+    data = tmp_path_factory.mktemp("engine") / "data"
+    with engines.running(data, TRIGGER_ENGINE_LEASE="2s", **place, **settings) as engine:
         yield engine
+
+
+@pytest.fixture
+def typist(engine: Engine, tmp_path: Path) -> Typist:
+    return Typist(engine, tmp_path)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -21,15 +21,13 @@ from launcher.cli.watching.items import Place
 from launcher.cli.watching.snapshot import Action, Change
 from tests.support.command_line import running
 from tests.support.engine import Engine
-from tests.support.typist import Typist
-
-# What is told of a file is looked for among the events: all of them are in PostgreSQL there.
-pytestmark = pytest.mark.profiles("embedded")
+from tests.support.profiles import Environment
+from tests.support.typist import KEEP_EVENTS, Typist
 
 
-@pytest.fixture
-def typist(engine: Engine, tmp_path: Path) -> Typist:
-    return Typist(engine, tmp_path)
+@pytest.fixture(scope="module")
+def settings() -> Environment:
+    return KEEP_EVENTS
 
 
 @pytest.fixture
@@ -61,11 +59,14 @@ def once(typist: Typist, photos: Path) -> list[str]:
     return sorted(" ".join(line.split()[:2]) for line in done.splitlines())
 
 
-def event_id(typist: Typist, photos: Path, path: str, action: Action = "Created") -> str:
+def told_of(typist: Typist, photos: Path, path: str, action: Action = "Created") -> Any:
+    """The event, as the engine has it."""
     place = Place(photos, typist.project, photos.name)
     seen = looking.look(photos, path)
     assert seen is not None
-    return items.event_id(items.item_id(place, path), Change(action, path, seen, None))
+    event_id = items.event_id(items.item_id(place, path), Change(action, path, seen, None))
+    typist.until_carried()
+    return typist.answered("events", "show", event_id, "--project", typist.project)
 
 
 def test_what_changed_while_nobody_watched_is_found_at_the_next_pass(typist: Typist, photos: Path) -> None:
@@ -91,6 +92,7 @@ def test_what_is_told_again_is_one_event(typist: Typist, photos: Path, engine: E
     shutil.copy(engine.data / "gateway.json", forgetful)
     again = typist.told("watch", photos, "--once", "--project", typist.project, "--data", forgetful)
     assert "Created   /a.jpg" in again
+    typist.until_carried()
     typist.until_idle()
     assert len(typist.executions()) == 1
 
@@ -100,7 +102,7 @@ def test_a_file_that_appears_changes_and_goes_is_told_of_at_once(
 ) -> None:
     (photos / "a.jpg").write_bytes(b"abc")
     assert wait_for(watching.stdout, "Created").split()[1] == "/a.jpg"
-    event = typist.answered("events", "show", event_id(typist, photos, "a.jpg"), "--project", typist.project)
+    event = told_of(typist, photos, "a.jpg")
     assert event["entity"]["filename"] == "/a.jpg"
     assert event["entity"]["datasetId"] == "photos"
     (photos / "a.jpg").write_bytes(b"abcd")
@@ -139,10 +141,9 @@ def test_what_a_function_wrote_carries_the_chain_that_led_to_it(typist: Typist, 
     child.attach_causation(str(written), str(photos), causation.to_header(chain).encode())
     (photos / "by-hand.jpg").write_bytes(b"by hand")
     once(typist, photos)
-    shown = ("events", "show", event_id(typist, photos, "gray.jpg"), "--project", typist.project)
-    assert typist.answered(*shown)["causation"] == {"chain": [{"event": "e", "trigger": "t", "execution": "x"}]}
-    by_hand = ("events", "show", event_id(typist, photos, "by-hand.jpg"), "--project", typist.project)
-    assert "causation" not in typist.answered(*by_hand)
+    carried = told_of(typist, photos, "gray.jpg")["causation"]
+    assert carried == {"chain": [{"event": "e", "trigger": "t", "execution": "x"}]}
+    assert "causation" not in told_of(typist, photos, "by-hand.jpg")
 
 
 def test_a_causation_that_does_not_read_is_told_and_the_file_is_not_lost(typist: Typist, photos: Path) -> None:
@@ -164,7 +165,7 @@ def test_while_the_engine_does_not_answer_events_wait(typist: Typist, photos: Pa
         shutil.copy(engine.data / "gateway.json", data / "fresh")
         (data / "fresh").rename(data / "gateway.json")
         assert wait_for(process.stdout, "Created").split()[1] == "/a.jpg"
-    typist.told("events", "show", event_id(typist, photos, "a.jpg"), "--project", typist.project)
+    assert told_of(typist, photos, "a.jpg")["entity"]["filename"] == "/a.jpg"
 
 
 def test_a_name_that_is_not_utf8_is_told_and_does_not_stop_the_others(typist: Typist, photos: Path) -> None:

@@ -139,8 +139,12 @@ class Engine:
 
     @property
     def keeps_every_event(self) -> bool:
-        """In PostgreSQL. Where they come from Kafka, it keeps those that matched."""
-        return "TRIGGER_ENGINE_KAFKA" not in self.environment
+        """In PostgreSQL. Where they come from Kafka, it keeps those that matched, if it was not told otherwise."""
+        return not self.reads_kafka or self.environment.get("TRIGGER_ENGINE_KEEP_EVENTS") == "all"
+
+    @property
+    def reads_kafka(self) -> bool:
+        return "TRIGGER_ENGINE_KAFKA" in self.environment
 
     @property
     def url(self) -> str:
@@ -228,6 +232,17 @@ class Engine:
             assert time.monotonic() < deadline, f"waited {within:g} s in vain for {statement} {arguments}: {self.words}"
             await asyncio.sleep(0.02)
 
+    async def until_carried(self) -> None:
+        """Everything that was accepted so far went through the engine."""
+        if self.reads_kafka:
+            async with asyncio.timeout(PATIENCE):
+                while await profiles.lag(self.environment):
+                    await asyncio.sleep(0.1)
+            return
+        await self.until(
+            "SELECT NOT EXISTS (SELECT FROM event, reader WHERE (event.xid, event.seq) > (reader.xid, reader.seq))"
+        )
+
 
 class _Connection:
     """A connection for a block."""
@@ -290,15 +305,7 @@ class Project:
         return await self.executions()
 
     async def until_carried(self) -> None:
-        """Everything that was accepted so far went through the engine."""
-        if not self.engine.keeps_every_event:
-            async with asyncio.timeout(PATIENCE):
-                while await profiles.lag(self.engine.environment):
-                    await asyncio.sleep(0.1)
-            return
-        await self.engine.until(
-            "SELECT NOT EXISTS (SELECT FROM event, reader WHERE (event.xid, event.seq) > (reader.xid, reader.seq))"
-        )
+        await self.engine.until_carried()
 
     async def until_agents(self) -> None:
         await self.engine.until(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tests.support.command_line import answered, told, typed
+from tests.support.engine import Engine
+
+KEEP_EVENTS = {"TRIGGER_ENGINE_KEEP_EVENTS": "all"}
+"""Of an engine whose events that matched nothing are looked for, too."""
 
 MAIN = '''
 import time
@@ -27,15 +32,11 @@ class ServiceRunner:
 '''
 
 
-class Engine(Protocol):
-    url: str
-    data: Path
-
-
 class Typist:
     """Types commands for one engine, in a project of its own."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
+        self._engine = engine
         self.environment: dict[str, Any] = {"TRIGGER_ENGINE_DATA": str(engine.data)}
         self.folder = folder
         self.project = f"p-{uuid.uuid4().hex[:12]}"
@@ -74,6 +75,14 @@ class Typist:
         identity = uuid.uuid4().hex[:24]
         entity = {"id": identity, "metadata": {"system": {"mimetype": mimetype}}}
         return {"id": f"e-{identity}", "resource": "Item", "action": "Created", "entity": entity, **changed}
+
+    def published(self, *events: dict[str, Any]) -> None:
+        """Returns when they went through the engine."""
+        self.told("publish", "-", "--project", self.project, input="\n".join(map(json.dumps, events)))
+        self.until_carried()
+
+    def until_carried(self) -> None:
+        asyncio.run(self._engine.until_carried())
 
     def until_idle(self) -> str:
         return self.told("executions", "watch", "--project", self.project, "--until-idle")
