@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import array
+import atexit
+import functools
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from tests.support import loaded_command_line
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60
@@ -25,18 +33,68 @@ def _environment(given: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "COLUMNS": "200", **given}
 
 
+class _Loaded:
+    """The process that forks for each command; it ends when we do."""
+
+    def __init__(self) -> None:
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", loaded_command_line.__name__, str(theirs.fileno())],
+                cwd=ROOT,
+                env=_environment({}),
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._ours.close()
+        self._process.wait(PATIENCE)
+
+    def run(self, asked: Mapping[str, Any], files: Sequence[IO[str]]) -> int:
+        """The exit code."""
+        socket.send_fds(self._ours, [json.dumps(asked).encode()], [file.fileno() for file in files])
+        pid = self._number()
+        end = threading.Timer(PATIENCE, os.kill, (pid, signal.SIGKILL))
+        end.start()
+        try:
+            return self._number()
+        finally:
+            end.cancel()
+
+    def _number(self) -> int:
+        told = array.array("i")
+        told.frombytes(self._ours.recv(told.itemsize))
+        return told[0]
+
+
+_loaded = functools.cache(_Loaded)
+
+
 def typed(
     *words: str | Path, cwd: Path = ROOT, input: str | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """What became of a command."""
+    written = list(map(str, words))
+    with (
+        tempfile.TemporaryFile("w+") as given,
+        tempfile.TemporaryFile("w+") as out,
+        tempfile.TemporaryFile("w+") as err,
+    ):
+        given.write(input or "")
+        given.seek(0)
+        asked = {"words": written, "cwd": str(cwd), "environment": _environment(environment)}
+        code = _loaded().run(asked, (given, out, err))
+        for file in (out, err):
+            file.seek(0)
+        return subprocess.CompletedProcess(written, code, out.read(), err.read())
+
+
+def started(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """What became of a command, from the start of Python on."""
     return subprocess.run(
-        _command(words),
-        cwd=cwd,
-        input=input,
-        env=_environment(environment),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
+        _command(words), cwd=ROOT, env=_environment({}), capture_output=True, text=True, timeout=PATIENCE
     )
 
 
