@@ -41,7 +41,13 @@ class Loaded:
 async def load(gateway: str, token: str | None, service_id: str, cache: Path) -> Loaded:
     """Raises Unavailable when the gateway does not answer as it should, InvalidDefinition when the code is unusable."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(base_url=f"{gateway}/api/v1", headers=headers, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=f"{gateway}/api/v1",
+        headers=headers,
+        timeout=30,
+        trust_env=False,
+        verify=not gateway.startswith("http:"),  # loading certificates takes longer than asking
+    ) as client:
         deployment = (await _ask(client, f"/agents/{service_id}")).json()
         service, package = deployment["service"], deployment["package"]
         folder = await _unpacked(client, service_id, package["codebase"]["itemId"], cache)
