@@ -16,9 +16,6 @@ from tests.support import looping
 from tests.support.engine import Engine, Project
 from tests.support.looping import write
 
-# What the guard decides is the same in both; what leads to it is not.
-pytestmark = pytest.mark.profiles("embedded")
-
 A_FEW = 100
 """Executions of a loop that lost everything: 20 until it is seen, and those that began meanwhile. CI is slow."""
 
@@ -64,7 +61,6 @@ def item(here: Project, tag: str, id: str = "", **given: Any) -> dict[str, Any]:
 # Loops that carry their chain
 
 
-@pytest.mark.profiles("embedded", "cluster")
 async def test_an_item_that_its_own_trigger_updates_is_updated_once(here: Project) -> None:
     trigger = await looping.trigger(here, "self", [write("self", "Updated", id="same")], actions=["Updated"])
     await here.publish(item(here, "self", action="Updated"))
@@ -95,7 +91,6 @@ async def test_a_ring_of_triggers_goes_round_once(here: Project, triggers: int) 
     assert names(incident) == [f"on {tag}" for tag in tags]
 
 
-@pytest.mark.profiles("embedded", "cluster")
 async def test_a_chain_of_eight_passes(here: Project) -> None:
     tags = [f"deep-{number}" for number in range(9)]
     chain = [await looping.trigger(here, tag, [write(then)]) for tag, then in itertools.pairwise(tags)]

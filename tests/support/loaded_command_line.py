@@ -38,6 +38,7 @@ def main(asked: socket.socket) -> None:
 def _load() -> None:
     import launcher.cli
 
+    importlib.import_module("anyio._backends._asyncio")  # what httpx loads when it asks for the first time
     for module in pkgutil.walk_packages(launcher.cli.__path__, "launcher.cli."):
         if module.name not in STARTS_OTHERS:
             importlib.import_module(module.name)
