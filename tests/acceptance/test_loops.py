@@ -236,6 +236,8 @@ async def test_a_loop_that_doubles_is_held_before_it_is_ten_thousand(here: Proje
 # What is no loop
 
 
+# What the guard counts is the same in both; what 10,000 executions cost in the other is the chaos tests' matter.
+@pytest.mark.profiles("embedded")
 async def test_an_upload_of_ten_thousand_passes(here: Project) -> None:
     trigger = await looping.trigger(
         here, "upload", [], operation={"type": "function", "serviceId": here.service_id, "functionName": "idle"}
