@@ -104,26 +104,10 @@ def _found(request: Request, granted: Found, to_end: Found) -> list[UUID]:
 
 async def _lease(connection: asyncpg.Connection, takes: Sequence[Take]) -> Found:
     """By asking."""
-    wanted = [(take.asking, take.session, *attempt) for take in takes for attempt in take.attempts]
-    if not wanted:
-        return {}
-    services = {take.asking: take.service_id for take in takes}
+    wanted = [(take.asking, take.session, take.service_id, *attempt) for take in takes for attempt in take.attempts]
     found: Found = {}
-    async with connection.transaction():
-        leased = await connection.fetch(sql("work/lease"), *zip(*wanted, strict=True))
-        executions, attempts = [row["execution_id"] for row in leased], [row["attempt"] for row in leased]
-        rows = await connection.fetch(
-            sql("work/startable"), executions, attempts, [services[row["asking"]] for row in leased]
-        )
-        await connection.execute(sql("work/forget begun"), executions, attempts)
-        startable = {row["execution_id"] for row in rows}
-        over = [row for row in leased if row["execution_id"] not in startable]
-        if over:
-            await connection.execute(
-                sql("work/drop leases"), [row["execution_id"] for row in over], [row["attempt"] for row in over]
-            )
-    for row in leased:
-        if row["execution_id"] in startable:
+    if wanted:
+        for row in await connection.fetch(sql("work/lease"), *zip(*wanted, strict=True)):
             found.setdefault(row["asking"], []).append(row["execution_id"])
     return found
 

@@ -322,40 +322,9 @@ FROM pg_stat_activity
 WHERE backend_xid IS NOT NULL
 
 -- name: lease
--- What agents ask for whose queue is elsewhere. No other holder's lease is touched; an asking that is repeated is given
--- what it was given before. Whether the attempts may begin is asked next (`startable`), in the same transaction: asked
--- first, an attempt that another agent begins and ends meanwhile would begin again.
-INSERT INTO lease (asking, session_id, execution_id, attempt)
-SELECT DISTINCT ON (execution_id) asking, session_id, execution_id, attempt
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::smallint[]) AS asked (asking, session_id, execution_id, attempt)
-ORDER BY execution_id
-ON CONFLICT (execution_id) DO UPDATE SET asking = excluded.asking
-    WHERE lease.asking = excluded.asking
-      AND lease.attempt = excluded.attempt
-      AND lease.session_id = excluded.session_id
-RETURNING asking, execution_id, attempt
-
--- name: startable
--- Of these attempts, as in `take`.
-SELECT asked.execution_id
-FROM unnest($1::uuid[], $2::smallint[], $3::text[]) AS asked (execution_id, attempt, service_id)
-CROSS JOIN LATERAL (
-    SELECT
-    FROM execution
-    WHERE execution.id = asked.execution_id
-      AND execution.attempt = asked.attempt
-      AND execution.service_id = asked.service_id
-      AND execution.status IN ('created', 'queued')
-    OFFSET 0
-) AS execution
-
--- name: forget begun
--- An agent has them now, or nobody can begin them any more: they need not be published again.
-DELETE FROM pending
-USING unnest($1::uuid[], $2::smallint[]) AS begun (execution_id, attempt)
-WHERE pending.execution_id = ANY ($1)
-  AND pending.execution_id = begun.execution_id
-  AND pending.attempt = begun.attempt
+-- What agents ask for whose queue is elsewhere: those they may begin.
+SELECT asking, execution_id
+FROM lease_attempts($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::smallint[])
 
 -- name: beats
 -- Of many sessions at once.
