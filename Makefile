@@ -15,8 +15,9 @@ demo: .venv/demo.done ## the main job on real photographs, in one command
 run: .venv/demo.done ## the whole engine on this machine, until Ctrl-C
 	@$(BIN)/trigger-engine up
 
+# The long files come first by their folders' names, and the short ones of tests/unit even out the end.
 test: .venv/dev.done ## every test, on real servers that it starts itself; WORKERS=1: one after the other
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/dev.done ## kill and cut every server of the cluster profile, on a machine that does nothing else
 	@$(BIN)/python -m pytest -m chaos
@@ -25,7 +26,8 @@ servers: .venv/dev.done ## RabbitMQ, and Kafka's jars, for `make test` to start:
 	@.ci/servers
 	@$(BIN)/python -m tests.support.kafka > /dev/null
 
-image-test: .venv/dev.done ## the image, built by this machine's docker engine and run in every role
+image-# The long files come first by their folders' names, and the short ones of tests/unit even out the end.
+test: .venv/dev.done ## the image, built by this machine's docker engine and run in every role
 	@base=$$(.ci/image-base) && TRIGGER_ENGINE_TEST_IMAGE_BASE=$$base $(BIN)/python -m pytest tests/acceptance/test_image.py
 
 check: .venv/dev.done ## format, lint, types, import arrows, generated files: all in half a minute
