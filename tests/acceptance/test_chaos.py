@@ -125,6 +125,7 @@ async def asserted(project: Project, events: Sequence[dict[str, Any]]) -> None:
         assert left == 0, f"{left} rows are left in {what}"
 
 
+# Part by part here; in the cluster profile test_cluster_chaos.py kills each of them, and the servers.
 @pytest.mark.profiles("embedded")
 @pytest.mark.parametrize("victim", ["engine", "dispatcher", "gateway", "postgres"])
 async def test_killing_a_part_loses_nothing_and_starts_nothing_twice(
@@ -164,6 +165,7 @@ async def test_a_killed_agent_loses_nothing_and_what_it_ran_is_rescued_within_th
     assert max(late) < 2, "rescued later than two seconds after the lease ran out"
 
 
+# It is the agent's own, and there is one agent; `test_killing_anything` has it in both.
 @pytest.mark.profiles("embedded")
 async def test_a_killed_process_of_the_functions_loses_nothing_and_its_attempts_are_counted(
     engine: Engine, tmp_path: Path

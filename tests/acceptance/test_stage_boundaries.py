@@ -11,6 +11,7 @@ from dispatcher.rescue import LOST
 from tests.support.boundary import STATUS, Boundary, Ended
 from tests.support.engine import Engine
 
+# Between statements of the drivers in PostgreSQL; test_cluster_boundaries.py has the other profile's.
 pytestmark = pytest.mark.profiles("embedded")
 
 APPENDING, MOVING, TAKING = "%INSERT INTO event (%", "%UPDATE reader%", "%DELETE FROM queue%"

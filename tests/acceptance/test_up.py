@@ -47,7 +47,6 @@ async def test_ctrl_c_and_sigterm_end_everything_and_the_next_up_goes_on(data: P
     engine.stop()
 
 
-@pytest.mark.profiles("embedded")
 async def test_ctrl_c_while_it_starts_ends_it_and_leaves_nothing(data: Path, own_place: Environment) -> None:
     for begun in ("postgres", "engine"):
         engine = Engine(data, **own_place)
@@ -143,6 +142,7 @@ async def test_it_is_not_ready_while_a_part_stands_still(engine: Engine) -> None
     engine.until_true(engine.is_ready, "it is ready again", within=60)
 
 
+# It is the same `up` that makes it.
 @pytest.mark.profiles("embedded")
 def test_a_part_that_does_not_end_is_made_to(data: Path, own_place: Environment) -> None:
     engine = Engine(data, **own_place)
