@@ -51,6 +51,7 @@ def test_every_setting_is_read() -> None:
         "republish_after": ("2s", timedelta(seconds=2)),
         "lease": ("500ms", timedelta(milliseconds=500)),
         "retention": ("1d", timedelta(days=1)),
+        "keep_events": ("all", "all"),
         "max_depth": ("5", 5),
         "loop_generations": ("3", 3),
         "loop_entity_matches": ("4", 4),
