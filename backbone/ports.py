@@ -44,7 +44,7 @@ class EventLog(Protocol):
         log; others wait to take over. Nothing that was appended is passed over, however late its writer finished."""
 
 
-TAKEN_AT_ONCE = 200
+TAKEN_AT_ONCE = 100
 """Items. What one asks for waits for the others, and the cost of a round trip is gone long before."""
 
 

@@ -33,6 +33,9 @@ from backbone.rabbitmq.topology import Topology
 LARGEST = 128 * 1024
 """Bytes of a message. What an item has beyond that stays behind, and the agent fetches it."""
 
+AHEAD = 2 * TAKEN_AT_ONCE
+"""Messages of a consumer at most: what is asked about, and what comes meanwhile."""
+
 PAUSE = 0.2  # seconds between two looks for a queue that is not there yet, and between two askings
 
 Fetch = Callable[[UUID], Awaitable[tuple[bytes, bytes | None]]]
@@ -194,7 +197,7 @@ class Taker:
         if consumer.prefetch > limit:
             await consumer.pause()
         if not consumer.prefetch:
-            await consumer.consume(min(max(1, limit // 2) if self._few_come else limit, TAKEN_AT_ONCE))
+            await consumer.consume(min(max(1, limit // 2) if self._few_come else limit, AHEAD))
 
     async def _opened(self) -> Consumer:
         if self._consumer is None or self._consumer.is_lost:
@@ -230,9 +233,9 @@ class Taker:
 
 
 def _goes_on(prefetch: int, came: int, limit: int) -> bool:
-    """Whether a consumer may go on while these begin: there is room for all that may come meanwhile, and with more room
-    no more would have come. Pure."""
-    return prefetch <= limit - came and (came < prefetch or prefetch == TAKEN_AT_ONCE)
+    """Whether a consumer may go on while these begin: there is room for all that may come meanwhile, and it was not its
+    own prefetch that let no more come. Pure."""
+    return prefetch <= limit - came and (came < prefetch or prefetch >= TAKEN_AT_ONCE)
 
 
 async def _read(consumer: Consumer, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, WorkItem]]:
