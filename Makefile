@@ -26,8 +26,7 @@ servers: .venv/dev.done ## RabbitMQ, and Kafka's jars, for `make test` to start:
 	@.ci/servers
 	@$(BIN)/python -m tests.support.kafka > /dev/null
 
-image-# The long files come first by their folders' names, and the short ones of tests/unit even out the end.
-test: .venv/dev.done ## the image, built by this machine's docker engine and run in every role
+image-test: .venv/dev.done ## the image, built by this machine's docker engine and run in every role
 	@base=$$(.ci/image-base) && TRIGGER_ENGINE_TEST_IMAGE_BASE=$$base $(BIN)/python -m pytest tests/acceptance/test_image.py
 
 check: .venv/dev.done ## format, lint, types, import arrows, generated files: all in half a minute
