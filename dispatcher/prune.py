@@ -15,12 +15,13 @@ EVERY = timedelta(hours=1)
 MEASURE_EVERY = timedelta(seconds=5)
 
 
-async def run(database: Database, retention: timedelta) -> None:
+async def run(database: Database, retention: timedelta, log_in_store: bool) -> None:
     """`retention`: how long events, executions and their logs are kept. Claims are kept for ever: Once means once."""
     async with database.lane(durable=False) as connection:
         while True:
             await partitions.ensure(connection)
-            await partitions.drop_before(connection, (datetime.now(UTC) - retention).date())
+            oldest = (datetime.now(UTC) - retention).date()
+            await partitions.drop_before(connection, oldest, log_in_store=log_in_store)
             await connection.execute(sql("incident/prune dead letters"), retention)
             await connection.execute(sql("incident/prune stopped"), retention)
             await connection.execute(sql("incident/prune incidents"), retention)

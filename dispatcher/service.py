@@ -48,7 +48,9 @@ async def run(
             periodic.create_task(keep("cron", partial(cron.run, database, work_queue, wakeups), health))
             rescuing = partial(rescue.run, database, wakeups, settings.lease, lambda: not EARS & health.wrong.keys())
             periodic.create_task(keep("rescue", rescuing, health))
-            periodic.create_task(keep("prune", partial(prune.run, database, settings.retention), health))
+            # The log is in the store where the queue is: a profile has both there, or neither.
+            pruning = partial(prune.run, database, settings.retention, work_queue.in_store)
+            periodic.create_task(keep("prune", pruning, health))
             periodic.create_task(keep("measure", partial(prune.measure, database, work_queue), health))
 
     async with asyncio.TaskGroup() as tasks:

@@ -70,27 +70,28 @@ def _storage(table: str) -> dict[str, float]:
     return {**growing, "autovacuum_vacuum_insert_threshold": -1}
 
 
-async def drop_before(connection: asyncpg.Connection, oldest: date) -> list[date]:
-    """Drop the days before `oldest` and return them. A day stays while one of its executions has not ended or one of
-    its events has not been read."""
+async def drop_before(connection: asyncpg.Connection, oldest: date, *, log_in_store: bool = True) -> list[date]:
+    """Drop the days before `oldest` and return them. A day stays while one of its executions has not ended or, where the
+    events are the log, one of them has not been read."""
     rows = await connection.fetch(
         "SELECT relname FROM pg_class JOIN pg_inherits ON inhrelid = oid WHERE inhparent = 'execution'::regclass"
     )
     days = sorted(datetime.strptime(row["relname"][-8:], "%Y%m%d").date() for row in rows)
     past = [day for day in days if day < oldest]
-    dropped = [day for day in past if not await _needed(connection, day) and await _drop(connection, day)]
+    dropped = [day for day in past if not await _needed(connection, day, log_in_store) and await _drop(connection, day)]
     if dropped:
         # A person may have asked for a rerun in the moment between the look and the drop.
         await connection.execute(sql("work/forget pending"))
     return dropped
 
 
-async def _needed(connection: asyncpg.Connection, day: date) -> bool:
+async def _needed(connection: asyncpg.Connection, day: date, log_in_store: bool) -> bool:
     return bool(
         await connection.fetchval(
             f"SELECT EXISTS (SELECT FROM {_name('execution', day)} WHERE status < 'success')"
-            f" OR EXISTS (SELECT FROM {_name('event', day)} AS event, reader"
-            "             WHERE (event.xid, event.seq) > (reader.xid, reader.seq))"
+            f" OR $1 AND EXISTS (SELECT FROM {_name('event', day)} AS event, reader"
+            "                    WHERE (event.xid, event.seq) > (reader.xid, reader.seq))",
+            log_in_store,  # a reader of the time before Kafka would keep every day
         )
     )
 

@@ -146,6 +146,15 @@ async def test_a_day_whose_events_nobody_has_read_stays(connection: asyncpg.Conn
     assert await partitions.drop_before(connection, OLDEST_KEPT) == [OLD]
 
 
+async def test_where_the_log_is_elsewhere_a_reader_of_before_keeps_no_day(
+    connection: asyncpg.Connection, database: str
+) -> None:
+    await make_old_days(connection)
+    await connection.execute("INSERT INTO reader (name, day, xid, seq) VALUES ('engine', '-infinity', '0', 0)")
+    await put_event(connection, database, OLD)
+    assert OLD in await partitions.drop_before(connection, OLDEST_KEPT, log_in_store=False)
+
+
 async def test_a_day_that_is_in_use_is_dropped_another_time_and_nobody_waits_for_it(
     database: str, connection: asyncpg.Connection
 ) -> None:
@@ -191,7 +200,7 @@ async def test_the_loop_prunes_and_claims_stay(database: str, connection: asyncp
             PROJECT,
             age,
         )
-    running = asyncio.create_task(prune.run(Database(database), timedelta(days=7)))
+    running = asyncio.create_task(prune.run(Database(database), timedelta(days=7), True))
     try:
         async with asyncio.timeout(10):
             while await connection.fetchval("SELECT count(*) FROM stopped_match") > 1:
