@@ -71,8 +71,8 @@ def _storage(table: str) -> dict[str, float]:
 
 
 async def drop_before(connection: asyncpg.Connection, oldest: date, *, log_in_store: bool = True) -> list[date]:
-    """Drop the days before `oldest` and return them. A day stays while one of its executions has not ended or, where the
-    events are the log, one of them has not been read."""
+    """Drop the days before `oldest` and return them. A day stays while one of its executions has not ended or, where
+    the events are the log, one of them has not been read."""
     rows = await connection.fetch(
         "SELECT relname FROM pg_class JOIN pg_inherits ON inhrelid = oid WHERE inhparent = 'execution'::regclass"
     )
