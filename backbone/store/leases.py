@@ -39,7 +39,8 @@ async def answer(connection: asyncpg.Connection, asked: Sequence[Asked]) -> list
 
     Where a service has no user of its own, nobody can tell its agents from those of another that shares the user.
     """
-    beats = [one.request for one in asked if isinstance(one.request, Beat) and _foreign(one) is None]
+    own = [one.request for one in asked if _foreign(one) is None]
+    beats = [request for request in own if isinstance(request, Beat)]
     if beats:
         await connection.execute(
             sql("work/beats"),
@@ -47,11 +48,14 @@ async def answer(connection: asyncpg.Connection, asked: Sequence[Asked]) -> list
             [beat.service_id for beat in beats],
             [beat.lease for beat in beats],
         )
-    rows = await connection.fetch(sql("work/sessions"), [one.request.session for one in asked])
+    granted = await _lease(connection, [request for request in own if isinstance(request, Take)])
+    unsure = [one.request.session for one in asked if not _was_granted(one.request, granted)]
+    rows = await connection.fetch(sql("work/sessions"), unsure) if unsure else []
     owners: dict[UUID, str] = {row["id"]: row["service_id"] for row in rows}
-    refusals = [refusal(one, owners.get(one.request.session)) for one in asked]
+    refusals = [
+        None if _was_granted(one.request, granted) else refusal(one, owners.get(one.request.session)) for one in asked
+    ]
     allowed = [one.request for one, reason in zip(asked, refusals, strict=True) if reason is None]
-    granted = await _lease(connection, [request for request in allowed if isinstance(request, Take)])
     to_end = await _hear(connection, [request for request in allowed if isinstance(request, Beat)])
     gone = [request.session for request in allowed if isinstance(request, Leave)]
     if gone:
@@ -60,6 +64,11 @@ async def answer(connection: asyncpg.Connection, asked: Sequence[Asked]) -> list
         _found(one.request, granted, to_end) if reason is None else _told(one, reason)
         for one, reason in zip(asked, refusals, strict=True)
     ]
+
+
+def _was_granted(request: Request, granted: Found) -> bool:
+    """Nothing is granted to another service's session, so this one need not be looked at."""
+    return isinstance(request, Take) and request.asking in granted
 
 
 def refusal(asked: Asked, owner: str | None) -> Refusal | None:

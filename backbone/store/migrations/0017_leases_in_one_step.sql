@@ -11,11 +11,16 @@ DECLARE
     leased_attempts smallint[];
     startable uuid[];
 BEGIN
-    -- No other holder's lease is touched; an asking that is repeated is given what it was given before.
+    -- Only to a session of the service it names. No other holder's lease is touched; an asking that is repeated is given
+    -- what it was given before.
     WITH granted AS (
         INSERT INTO lease (asking, session_id, execution_id, attempt)
         SELECT DISTINCT ON (asked.execution_id) asked.asking, asked.session_id, asked.execution_id, asked.attempt
-        FROM unnest(askings, sessions, executions, attempts) AS asked (asking, session_id, execution_id, attempt)
+        FROM unnest(askings, sessions, services, executions, attempts)
+             AS asked (asking, session_id, service_id, execution_id, attempt)
+        JOIN agent_session ON agent_session.id = ANY (sessions)
+                          AND agent_session.id = asked.session_id
+                          AND agent_session.service_id = asked.service_id
         ORDER BY asked.execution_id
         ON CONFLICT (execution_id) DO UPDATE SET asking = excluded.asking
             WHERE lease.asking = excluded.asking
