@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 import asyncpg
@@ -24,7 +24,6 @@ from backbone.store.queries import sql
 from backbone.store.wakeups import LOOK_ANYWAY, PENDING, Wakeups
 
 BATCH = 500
-LOOK_AGAIN = 0.1  # seconds after all that was due, for what has become due by the clock
 LOOK_FOR_ROOM = 0.1  # seconds between two looks at how much of a full service has been taken
 QUEUE_LIMIT = 10_000
 """Items of one service in a queue elsewhere: seconds of work for its agents, and little for any broker."""
@@ -58,25 +57,32 @@ class _Published:
 async def run(database: Database, work_queue: WorkQueue, wakeups: Wakeups, queue_limit: int = QUEUE_LIMIT) -> None:
     signal = wakeups.watch(PENDING)
     published = _Published()
+    served: Collection[str] = ()
+    woken = False
     async with database.lane(hashes=True) as connection:
         while True:
             signal.clear()
-            due_in = {row["service_id"]: row["due_in"] for row in await connection.fetch(sql("work/waiting"))}
-            if not work_queue.in_store:
-                await published.look(connection)
-            room = rooms(due_in, published.counts, queue_limit, BATCH)
-            if not room:
-                await wakeups.wait(signal, _pause(due_in))
-                continue
-            items = await executions.due(connection, room)
+            # More comes where something came last: it is not kept waiting for a look at all services, which is next.
+            likely = rooms(dict.fromkeys(served, 0.0), published.counts, queue_limit, BATCH) if woken else {}
+            woken = False
+            items = await executions.due(connection, likely) if likely else []
+            if not items:
+                due_in = {row["service_id"]: row["due_in"] for row in await connection.fetch(sql("work/waiting"))}
+                if not work_queue.in_store:
+                    await published.look(connection)
+                room = rooms(due_in, published.counts, queue_limit, BATCH)
+                if not room:
+                    await wakeups.wait(signal, _pause(due_in))
+                    woken = True
+                    continue
+                served = room.keys()
+                items = await executions.due(connection, room)
             if not work_queue.in_store:
                 published.counts.update(item.service_id for item in items)
                 await work_queue.put(items)
             await executions.confirm(connection, items, queue_too=work_queue.in_store)
             work_queue.announce({item.service_id for item in items})
             metrics.executions_enqueued.inc(len(items))
-            if len(items) < sum(room.values()):  # all that was due; what comes now says so
-                await wakeups.wait(signal, LOOK_AGAIN)
 
 
 def _pause(due_in: Mapping[str, float]) -> float:
