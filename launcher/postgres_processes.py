@@ -33,13 +33,24 @@ class Found:
 
 
 def find(cluster_name: str) -> list[Found]:
-    found = []
+    children, named = [], []
     for pid, command_line in _command_lines():
         if f"cluster_name={cluster_name}".encode() in command_line.split(b"\0"):
-            found.append(Found(pid, is_postmaster=True))
+            named.append(pid)
         elif command_line.startswith(f"postgres: {cluster_name}: ".encode()):
-            found.append(Found(pid, is_postmaster=False))
-    return found
+            children.append(pid)
+    # A child has its parent's command line until it knows what it is for.
+    return [
+        *(Found(pid, is_postmaster=_parent(pid) not in named) for pid in named),
+        *(Found(pid, is_postmaster=False) for pid in children),
+    ]
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None  # it ended meanwhile
 
 
 def _command_lines() -> Iterator[tuple[int, bytes]]:

@@ -19,7 +19,7 @@ from tests.support.engine import Engine, Project
 from tests.support.profiles import Environment
 
 LEASE = 2.0  # seconds: what the fixture gives the engine
-RATE = 1500.0  # events a second
+RATE = 1000.0  # events a second
 SECONDS = 4.0
 ROUNDS = 3
 AN_ENTITY = 4  # events
