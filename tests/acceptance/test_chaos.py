@@ -24,6 +24,8 @@ SECONDS = 4.0
 ROUNDS = 3
 AN_ENTITY = 4  # events
 
+RUNS = "SELECT EXISTS (SELECT FROM execution WHERE service_id = $1 AND status = 'in-progress')"
+
 CODE = """
 import os, time
 
@@ -61,7 +63,7 @@ async def under_fire(engine: Engine, folder: Path, victims: Sequence[str]) -> tu
     )
     events = [event(project, number) for number in range(int(RATE * SECONDS))]
     publishing = asyncio.create_task(load.publish(engine, events, RATE))
-    kills = await asyncio.to_thread(kill, engine, victims, starts)
+    kills = await asyncio.to_thread(kill, project, victims)
     await publishing
     await project.until_carried()
     await project.until_ended(1)
@@ -76,26 +78,18 @@ def event(project: Project, number: int) -> dict[str, Any]:
     return project.event(str(number), entity_id=f"entity-{entity}", action="Updated", entity=kind)
 
 
-def kill(engine: Engine, victims: Sequence[str], starts: Path) -> list[float]:
-    chance = random.Random()
+def kill(project: Project, victims: Sequence[str]) -> list[float]:
+    engine, chance = project.engine, random.Random()
     kills: list[float] = []
     rounds = chance.sample(victims, len(victims)) if len(victims) >= ROUNDS else ROUNDS * list(victims)
     for victim in rounds:
         time.sleep(chance.uniform(0.1, SECONDS / len(rounds)))
-        if not kills:  # the first falls on functions that run, also where the load comes late
-            until_begun(engine, starts)
+        if len(kills) < 2:  # the first fall on functions that are known to run, also where the load comes late
+            asyncio.run(engine.until(RUNS, project.service_id))
         kills.append(time.time())
         engine.kill(victim)
         engine.pid(victim)  # there is another
     return kills
-
-
-def until_begun(engine: Engine, starts: Path) -> None:
-    def size() -> int:
-        return starts.stat().st_size if starts.exists() else 0
-
-    before = size()
-    engine.until_true(lambda: size() > before, "another function began")
 
 
 async def asserted(project: Project, events: Sequence[dict[str, Any]]) -> None:

@@ -25,7 +25,7 @@ from backbone.store import events, executions
 from backbone.store.database import Database
 from backbone.store.migrations import migrate
 from backbone.store.queries import sql
-from launcher import embedded
+from launcher import embedded, postgres_processes
 from launcher.postgres import PostgresServer
 from launcher.settings import Settings
 
@@ -116,6 +116,8 @@ class Postgres:
         assert self._server.pid is not None
         os.kill(self._server.pid, signal.SIGKILL)
         await self._server.wait()
+        # Its children see that a moment later, and may answer one more statement until then.
+        await postgres_processes.end(self._server._folder.name, timedelta())
 
     async def start_server(self) -> None:
         assert self._server is not None
