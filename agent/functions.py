@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from agent.gateway import client_of
 from agent.process import ModuleSpec
 from agent.run import Rules
 from backbone.model.definitions import Module, Runtime
@@ -40,14 +41,7 @@ class Loaded:
 
 async def load(gateway: str, token: str | None, service_id: str, cache: Path) -> Loaded:
     """Raises Unavailable when the gateway does not answer as it should, InvalidDefinition when the code is unusable."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(
-        base_url=f"{gateway}/api/v1",
-        headers=headers,
-        timeout=30,
-        trust_env=False,
-        verify=not gateway.startswith("http:"),  # loading certificates takes longer than asking
-    ) as client:
+    async with client_of(gateway, token) as client:
         deployment = (await _ask(client, f"/agents/{service_id}")).json()
         service, package = deployment["service"], deployment["package"]
         folder = await _unpacked(client, service_id, package["codebase"]["itemId"], cache)

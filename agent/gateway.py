@@ -24,14 +24,22 @@ class Left(msgspec.Struct):
 _decode = msgspec.json.Decoder(Left).decode
 
 
+def client_of(url: str, token: str | None, below: str = "") -> httpx.AsyncClient:
+    """For what the gateway has below the path."""
+    return httpx.AsyncClient(
+        base_url=f"{url}/api/v1{below}",
+        headers={"Authorization": f"Bearer {token}"} if token else {},
+        timeout=30,
+        trust_env=False,
+        verify=not url.startswith("http:"),  # loading certificates takes longer than asking
+    )
+
+
 class Gateway:
     """As the agents of one service reach it."""
 
     def __init__(self, url: str, token: str | None, service_id: str) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        at = f"{url}/api/v1/agents/{service_id}/"
-        verified = not url.startswith("http:")  # loading certificates takes longer than asking
-        self._client = httpx.AsyncClient(base_url=at, headers=headers, timeout=30, trust_env=False, verify=verified)
+        self._client = client_of(url, token, f"/agents/{service_id}/")
 
     async def __aenter__(self) -> Gateway:
         return self

@@ -19,7 +19,6 @@ from backbone.store.queries import sql
 
 Found = dict[UUID, list[UUID]]
 
-
 NOBODY = ""
 """No service: who is known, and is no agent."""
 

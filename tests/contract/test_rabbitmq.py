@@ -29,6 +29,7 @@ from backbone.rabbitmq.connection import Address, Link
 from backbone.rabbitmq.consumer import Consumer
 from backbone.rabbitmq.publisher import Message, Publisher
 from backbone.rabbitmq.topology import Topology, service_queue
+from backbone.store import leases
 from launcher import compose_secrets
 from tests.support.drivers import SERVICE, queued_items, session_of
 from tests.support.proxy import Proxy
@@ -341,6 +342,26 @@ async def test_who_asks_again_is_granted_the_same_and_nobody_else_is(
     assert [row["count"] for row in await execute("SELECT count(*) FROM lease")] == [2]
     await execute("UPDATE execution SET status = 'in-progress' WHERE id = $1", items[0].execution_id)
     assert await ask(mine) == [items[1].execution_id]
+
+
+async def test_of_two_attempts_asked_for_together_the_newer_is_granted(database: str) -> None:
+    [item] = await queued_items(database, 1)
+    await executed(database, "UPDATE execution SET attempt = 2 WHERE id = $1", item.execution_id)
+    takes = [
+        Take(
+            asking=uuid4(),
+            session=session_of(SERVICE),
+            service_id=SERVICE,
+            attempts=[(item.execution_id, attempt)],
+        )
+        for attempt in (1, 2, 1)
+    ]
+    connection = await asyncpg.connect(database)
+    try:
+        granted = await leases.answer(connection, [leases.Asked(take) for take in takes])
+    finally:
+        await connection.close()
+    assert granted == [[], [item.execution_id], []]
 
 
 async def test_a_session_asks_for_no_service_but_its_own(process: RabbitProcess, database: str) -> None:

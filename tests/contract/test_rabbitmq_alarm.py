@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -28,7 +27,7 @@ from gateway import service as gateway_service
 from gateway.settings import GatewaySettings
 from tests.support.rabbitmq import RabbitMQServer
 from tests.support.rabbitmq_drivers import RabbitMQ
-from tests.support.running import QUICK, Running, loaded, running
+from tests.support.running import QUICK, Running, kept_at_work, loaded, running
 
 SECRET = "the gateway's own"
 LEASE = timedelta(seconds=2)
@@ -50,18 +49,6 @@ async def here(database: str, tmp_path: Path) -> AsyncIterator[Running]:
 
 
 @asynccontextmanager
-async def kept(*bodies: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(body) for body in bodies]
-    try:
-        yield
-        assert not any(task.done() for task in tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-@asynccontextmanager
 async def gateway(here: Running) -> AsyncIterator[str]:
     """Its address."""
     listens: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -75,7 +62,7 @@ async def gateway(here: Running) -> AsyncIterator[str]:
         settings,
         on_listening=lambda host, port: listens.set_result(f"http://{host}:{port}"),
     )
-    async with kept(body):
+    async with kept_at_work(body):
         yield await listens
 
 
@@ -90,11 +77,11 @@ async def dispatcher(here: Running, url: str) -> AsyncIterator[None]:
     )
     try:
         async with (
-            kept(
+            kept_at_work(
                 dispatcher_service.run(parts.database, parts.wakeups, queue, reports, Health(), rules),
                 rescue.run(parts.database, parts.wakeups, LEASE),
             ),
-            kept(answers.run(parts.database, rabbit)),
+            kept_at_work(answers.run(parts.database, rabbit)),
         ):
             yield
     finally:

@@ -19,7 +19,7 @@ from backbone.store.queries import sql
 from dispatcher import enqueue, rescue, settle
 from dispatcher.rescue import ExpiredLease
 from tests.support.by_hand import Hand, finished, started
-from tests.support.running import QUICK, Running, running
+from tests.support.running import QUICK, Running, kept_at_work, running
 
 LEASE = timedelta(milliseconds=600)
 
@@ -43,14 +43,8 @@ async def at_work(here: Running, *parts: str) -> AsyncIterator[None]:
         "settle": lambda: settle.run(database, here.parts.reports, wakeups, QUICK),
         "enqueue": lambda: enqueue.run(database, here.parts.work_queue, wakeups),
     }
-    tasks = [asyncio.create_task(bodies[part]()) for part in parts]
-    try:
+    async with kept_at_work(*(bodies[part]() for part in parts)):
         yield
-        assert not any(task.done() for task in tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 async def on_reset(here: Running, what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,19 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=2)
 QUICK = RetryPolicy(first=timedelta(milliseconds=20), longest=timedelta(milliseconds=50))
+
+
+@asynccontextmanager
+async def kept_at_work(*bodies: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Loops that work for as long as the block lasts, all of them."""
+    tasks = [asyncio.create_task(body) for body in bodies]
+    try:
+        yield
+        assert not any(task.done() for task in tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 @dataclass

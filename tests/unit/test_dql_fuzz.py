@@ -136,8 +136,6 @@ def asked(filter: dql.Filter, entity: object) -> None:
 
 
 fuzzed = settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-shaped = settings(fuzzed, max_examples=300)
-"""Of what differs from the above in its shape only."""
 
 
 @fuzzed
@@ -157,7 +155,7 @@ def test_anything_is_a_filter_or_refused_and_asks_anything(document: object, ent
         asked(filter, entity)
 
 
-@shaped
+@fuzzed
 @given(st.builds(broken, st.sampled_from(REAL), EDITS))
 def test_a_filter_as_text_is_refused_and_taken_as_its_document_is(document: object) -> None:
     try:
@@ -168,7 +166,7 @@ def test_a_filter_as_text_is_refused_and_taken_as_its_document_is(document: obje
         assert (made(text) is None) is (made(orjson.loads(text)) is None)
 
 
-@shaped
+@fuzzed
 @given(st.text() | st.builds(broken, st.sampled_from(REAL), EDITS).map(repr), st.integers(0, 200), st.text(max_size=3))
 def test_text_that_is_damaged_is_a_filter_or_refused(text: str, where: int, by: str) -> None:
     made(text)

@@ -154,7 +154,7 @@ def test_a_path_that_led_through_lists_may_end_in_a_text() -> None:
 def test_random_filters_and_entities_while_triggers_come_and_go() -> None:
     asked = 0
 
-    @settings(max_examples=145, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=160, deadline=None, suppress_health_check=list(HealthCheck))
     @given(
         st.lists(FILTERS, min_size=32, max_size=32),
         st.lists(OBJECTS.filter(writable).map(orjson.dumps), min_size=30, max_size=30),

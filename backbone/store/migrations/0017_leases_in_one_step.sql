@@ -12,7 +12,7 @@ DECLARE
     startable uuid[];
 BEGIN
     -- Only to a session of the service it names. No other holder's lease is touched; an asking that is repeated is given
-    -- what it was given before.
+    -- what it was given before. Of two attempts at one execution the newer counts: the other is over.
     WITH granted AS (
         INSERT INTO lease (asking, session_id, execution_id, attempt)
         SELECT DISTINCT ON (asked.execution_id) asked.asking, asked.session_id, asked.execution_id, asked.attempt
@@ -21,7 +21,7 @@ BEGIN
         JOIN agent_session ON agent_session.id = ANY (sessions)
                           AND agent_session.id = asked.session_id
                           AND agent_session.service_id = asked.service_id
-        ORDER BY asked.execution_id
+        ORDER BY asked.execution_id, asked.attempt DESC
         ON CONFLICT (execution_id) DO UPDATE SET asking = excluded.asking
             WHERE lease.asking = excluded.asking
               AND lease.attempt = excluded.attempt
