@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from backbone.model.dql.access import Access, Cost, Key
 from backbone.model.dql.comparing import RANGE
-from trigger_engine.match.families import FEW, Affix, Ending, Equal, Name, OnePath, Piece
-from trigger_engine.match.projection import Parts, Path
+from trigger_engine.match.families import FEW, Affix, Equal, OnePath, Piece
+from trigger_engine.match.projection import Name, Parts, Path
 from trigger_engine.match.ranges import Between, Bounds
-from trigger_engine.match.signatures import Signature, Signatures
+from trigger_engine.match.signatures import Signature
 
 if TYPE_CHECKING:
     from trigger_engine.match.node import Node
@@ -41,8 +41,6 @@ Place: TypeAlias = tuple[Family, Any]  # and the key in it
 
 _FAMILIES: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
     "is": Equal,
-    "starts": Affix,
-    "ends": Ending,
     "holds": Piece,
     "between": Between,
     **dict.fromkeys(RANGE, Bounds),
@@ -51,13 +49,12 @@ _FAMILIES: Final[dict[str, Callable[[Name, Path], OnePath]]] = {
 
 def places_for(node: Node, ways: list[Access], room: int, path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
     """The ways to use, and the keys of them, at most so many as there is room; none when there is no way."""
-    assert node.signatures is not None
     most = min(room, KEYS)
-    return _in_a_signature(node, node.signatures, ways, most, path_of) or _in_a_family(node, ways, path_of)
+    return _in_a_signature(node, ways, most, path_of) or _in_a_family(node, ways, path_of)
 
 
 def _in_a_signature(
-    node: Node, there: Signatures, ways: list[Access], most: int, path_of: PathOf
+    node: Node, ways: list[Access], most: int, path_of: PathOf
 ) -> tuple[list[Access], Sequence[Place]] | None:
     """Equalities that a hash can hold at once: no more of them than leave few filters under one key."""
     equalities = {path_of(way.keys[0].parts): way for way in ways if way.hashable and way.places <= most}
@@ -65,42 +62,40 @@ def _in_a_signature(
     otherwise = any(way.cost in (Cost.AFFIX, Cost.PIECE, Cost.RANGE) for way in ways)
     if not chosen or (otherwise and _tell_little_apart(chosen)):
         return None
-    signature = _shared_signature(there, chosen, most) or _new_signature(
-        max(node.load, node.expected), there, chosen, most
-    )
+    signature = _shared_signature(node, chosen, most) or _new_signature(node, chosen, most)
     if signature is None:
         return None
     return [chosen[path] for path in signature.paths], [(signature, key) for key in _keys(signature, chosen)]
 
 
-def _shared_signature(there: Signatures, chosen: dict[Path, Access], most: int) -> Signature | None:
+def _shared_signature(node: Node, chosen: dict[Path, Access], most: int) -> Signature | None:
     """One that is there, of some of the paths, and has few others under the same keys; or no more may be made."""
     fitting = [
         one
-        for paths, one in there.by_paths.items()
+        for paths, one in node.signatures.items()
         if chosen.keys() >= set(paths) and math.prod(chosen[path].places for path in paths) <= most
     ]
     loads = [max(one.load(key) for key in _keys(one, chosen)) for one in fitting]
     usable = [(load, -len(one.paths), at) for at, (one, load) in enumerate(zip(fitting, loads, strict=True))]
     lowest = min(usable, default=None)
-    if lowest is not None and (lowest[0] < FEW or len(there.by_paths) >= SIGNATURES):
+    if lowest is not None and (lowest[0] < FEW or len(node.signatures) >= SIGNATURES):
         return fitting[lowest[2]]
     return None
 
 
-def _new_signature(load: int, there: Signatures, chosen: dict[Path, Access], most: int) -> Signature | None:
+def _new_signature(node: Node, chosen: dict[Path, Access], most: int) -> Signature | None:
     """Of the paths that tell most apart, as many as it takes."""
-    if len(there.by_paths) >= SIGNATURES:
+    if len(node.signatures) >= SIGNATURES:
         return None
     paths: list[Path] = []
-    left, keys = float(load + 1), 1
+    left, keys = float(max(node.load, node.expected) + 1), 1
     for path in sorted(chosen, key=lambda path: (-path.literals, path.parts)):
         if keys * chosen[path].places <= most and len(paths) < WIDTH and (not paths or left >= FEW):
             paths.append(path)
             keys *= chosen[path].places
             left /= max(1, path.literals)
     ordered = tuple(sorted(paths, key=lambda path: path.parts))
-    return there.by_paths.get(ordered) or Signature(ordered)
+    return node.signatures.get(ordered) or Signature(ordered, node.table)
 
 
 def _in_a_family(node: Node, ways: list[Access], path_of: PathOf) -> tuple[list[Access], Sequence[Place]]:
@@ -130,9 +125,15 @@ def _places(node: Node, way: Access, path_of: PathOf) -> list[Place]:
     for key in way.keys:
         family = node.families.get(key.name) or new.get(key.name)
         if family is None:
-            family = new[key.name] = _FAMILIES[key.family](key.name, path_of(key.parts))
+            family = new[key.name] = _family(node, key, path_of(key.parts))
         places += [(family, at) for at in family.keys_of(key.value)]
     return places
+
+
+def _family(node: Node, key: Key, path: Path) -> OnePath:
+    if key.family in ("starts", "ends"):
+        return Affix(key.name, path, node.table)
+    return _FAMILIES[key.family](key.name, path)
 
 
 def _tell_little_apart(paths: Collection[Path]) -> bool:

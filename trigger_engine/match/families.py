@@ -8,19 +8,19 @@ the nodes are those of any of them. Equality and texts are here, ranges in `rang
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from backbone.model.dql import assumptions, dates
 from backbone.model.dql.access import around
-from trigger_engine.match.projection import Parts, Path
+from trigger_engine.match.looks import cut_of
+from trigger_engine.match.projection import Name, Path
+from trigger_engine.match.table import Make, Nodes, Table
 
 if TYPE_CHECKING:
     from trigger_engine.match.node import Node
 
-Nodes: TypeAlias = "Sequence[Node]"
-Make: TypeAlias = "Callable[[], Node]"
-Name: TypeAlias = tuple[str, Parts, bool]
 
 FEW: Final = 4
 """Filters under one key that are still cheaper to ask than a hash of their own would be."""
@@ -35,10 +35,11 @@ class OnePath(ABC):
     Its keys are what `keys_of` makes of the value of a `dql.access.Key`; `child` finds or makes the node of one.
     """
 
-    __slots__ = ("_get", "folded", "name", "path")
+    __slots__ = ("_get", "folded", "looked", "name", "path")
 
     def __init__(self, name: Name, path: Path) -> None:
-        self.name = name
+        self.looked: tuple[int, ...] = ()  #: those of `lengths` that are among the node's looks
+        self.name = path.names.setdefault(name, name)
         self.folded = name[2]
         self.path = path
         self._get = path.get
@@ -49,6 +50,20 @@ class OnePath(ABC):
     def load(self, key: Any) -> int:
         node = self.find(key)
         return 0 if node is None else node.load
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Of texts that the node is to look up for it, as it does for starts and ends."""
+        return ()
+
+    @property
+    def is_stale(self) -> bool:
+        return self.looked != self.lengths
+
+    @property
+    def way(self) -> Name | None:
+        """Of those looks."""
+        return self.name if self.looked else None
 
     @abstractmethod
     def find(self, key: Any) -> Node | None: ...
@@ -136,63 +151,43 @@ class Equal(OnePath):
 
 
 class Affix(OnePath):
-    """`starts`, `ends`: one look into a hash for each length of start, or end, that somebody asks for."""
+    """`starts`, `ends`: one look into the node's table for each length of start, or end, that somebody asks for."""
 
-    __slots__ = ("_cuts", "tables")
+    __slots__ = ("_lengths", "_table")
 
-    def __init__(self, name: Name, path: Path) -> None:
+    def __init__(self, name: Name, path: Path, table: Table) -> None:
         super().__init__(name, path)
-        self.tables: dict[int, dict[str, Node]] = {}
-        self._cuts: list[tuple[slice, dict[str, Node]]] = []  # the same, as matching wants it
+        self._table = table
+        self._lengths: Counter[int] = Counter()  # of the keys
 
-    def nodes(self, view: Any) -> Nodes:
-        try:
-            value = self._get(view)
-        except AttributeError:
-            return super().nodes(view)
-        return self._of_text(value) if type(value) is str else super().nodes(view)
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """None while lists are met on the path."""
+        return () if self.path.many else tuple(self._lengths)
 
     def of_value(self, value: Any) -> Nodes:
-        return self._of_text(value) if type(value) is str else ()
-
-    def _of_text(self, value: str) -> Nodes:
+        if type(value) is not str:
+            return ()
         if self.folded:
             value = assumptions.folded(value)
-        found: Nodes = ()
-        for cut, table in self._cuts:
-            node = table.get(value[cut])
-            if node is not None:
-                found = (*found, node)
-        return found
+        found = [self._table.find(self.name, value[cut_of(self.name, length)]) for length in self._lengths]
+        return [node for node in found if node is not None]
 
     def find(self, key: str) -> Node | None:
-        return self.tables.get(len(key), {}).get(key)
+        return self._table.find(self.name, key)
 
     def child(self, key: str, make: Make) -> Node:
-        if len(key) not in self.tables:
-            table = self.tables[len(key)] = {}
-            self._cuts.append((self._cut(len(key)), table))
-        return child_of(self.tables[len(key)], key, make)
+        node, is_new = self._table.child(self.name, key, make)
+        self._lengths[len(key)] += is_new
+        return node
 
     def drop(self, key: str) -> None:
-        table = self.tables[len(key)]
-        del table[key]
-        if not table:
-            del self.tables[len(key)]
-            self._cuts = [(self._cut(length), left) for length, left in self.tables.items()]
-
-    def _cut(self, length: int) -> slice:
-        return slice(length)
+        self._table.drop(self.name, key)
+        self._lengths[len(key)] -= 1
+        self._lengths += Counter()  # forgets what there is none of
 
     def __bool__(self) -> bool:
-        return bool(self.tables)
-
-
-class Ending(Affix):
-    __slots__ = ()
-
-    def _cut(self, length: int) -> slice:
-        return slice(-length, None)
+        return bool(self._lengths)
 
 
 class Piece(OnePath):

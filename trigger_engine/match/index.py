@@ -40,22 +40,33 @@ class Resource:
         self.checks = Checks(self.projection)
 
 
+class Listeners:
+    """To one action on one resource: the root of each project, and that of the triggers of no project."""
+
+    __slots__ = ("org_wide", "projection", "roots")
+
+    def __init__(self, projection: Projection) -> None:
+        self.projection = projection
+        self.roots: dict[str | None, Node] = {}
+        self.org_wide: Node | None = None
+
+    def root(self, project_id: str | None) -> Node:
+        if project_id not in self.roots:
+            self.roots[project_id] = Node()
+            self.org_wide = self.roots.get(None)
+        return self.roots[project_id]
+
+    def drop(self, project_id: str | None) -> None:
+        del self.roots[project_id]
+        self.org_wide = self.roots.get(None)
+
+
 SETTLED: Final = 32
 """Triggers that are filed anew before a batch: usually some two milliseconds."""
 
 
 # The last two by what the first decoder skips and the whole entity does not: odd numbers, depth without end.
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, orjson.JSONDecodeError, RecursionError)
-
-
-class Root:
-    """Where an envelope begins."""
-
-    __slots__ = ("node", "projection")
-
-    def __init__(self, projection: Projection) -> None:
-        self.projection = projection
-        self.node = Node()
 
 
 class Index:
@@ -66,10 +77,9 @@ class Index:
         self._homes: dict[str, dict[Filed, None]] = {}
         self._paths: dict[str, set[Path]] = {}  # that a trigger asks for
         self._resources: dict[str, Resource] = {}
-        self._roots: dict[Envelope, Root] = {}
+        self._listeners: dict[tuple[str, str], Listeners] = {}  # to resource and action
         self.filed = 0
         """How often triggers were filed, or filed anew: for who wants to know when much of the index is new."""
-        self._org_wide = 0  # triggers of no project
         self._unsettled: deque[str] = deque()  # triggers to be filed anew
         self.put_all(triggers)
 
@@ -79,7 +89,7 @@ class Index:
     @property
     def envelopes(self) -> int:
         """Distinct (project, resource, action) that somebody listens to."""
-        return len(self._roots)
+        return sum(len(listeners.roots) for listeners in self._listeners.values())
 
     @property
     def versions(self) -> Mapping[str, int]:
@@ -90,31 +100,33 @@ class Index:
     def match(self, records: Sequence[RecordedEvent]) -> tuple[list[Matches], list[DeadLetter]]:
         """The events that some trigger wants, in their order; and the events whose entity does not read."""
         self._settle()
-        roots, version, org_wide = self._roots, self.version, self._org_wide
+        listening, version = self._listeners, self.version
         matches: list[Matches] = []
         unreadable: list[DeadLetter] = []
         for recorded in records:
             event = recorded.event
-            root = roots.get((event.project_id, event.resource, event.action))
-            wide = roots.get((None, event.resource, event.action)) if org_wide else None
+            listeners = listening.get((event.resource, event.action))
+            if listeners is None:
+                continue
+            root, wide = listeners.roots.get(event.project_id), listeners.org_wide
             if root is None:
                 if wide is None:
                     continue  # nobody listens: the entity is not even read
                 root, wide = wide, None
-            entity, projection = event.entity, root.projection
+            entity, projection = event.entity, listeners.projection
             try:
                 if not entity.isascii():
                     entity.decode()  # the decoder does not look into texts that nobody asks for
                 view = projection.decode(entity) if projection.reads_whole else projection.read(entity)
                 found: list[LiveTrigger] = []
-                root.node.collect(view, found)
+                root.collect(view, found)
                 if wide is not None:
-                    wide.node.collect(view, found)
+                    wide.collect(view, found)
             except UNREADABLE as error:
                 unreadable.append(_dead_letter(recorded, error))
                 continue
             if found:
-                if root.node.several or (wide is not None and wide.node.several):
+                if root.several or (wide is not None and wide.several):
                     found = list(dict.fromkeys(found))
                 matches.append(Matches(recorded, found, version))
         return matches, unreadable
@@ -124,10 +136,12 @@ class Index:
         work = Work()
         for recorded in records:
             event = recorded.event
-            for project in (event.project_id, None):
-                root = self._roots.get((project, event.resource, event.action))
-                if root is not None:
-                    root.node.count(root.projection.decode(event.entity), work)
+            listeners = self._listeners.get((event.resource, event.action))
+            if listeners is not None:
+                for project in (event.project_id, None):
+                    root = listeners.roots.get(project)
+                    if root is not None:
+                        root.count(listeners.projection.decode(event.entity), work)
         return work
 
     def explain(self, trigger_id: str) -> list[Place]:
@@ -152,7 +166,7 @@ class Index:
         for trigger, _ in given:
             coming.update((trigger.project_id, trigger.resource, action) for action in set(trigger.actions))
         for envelope, count in coming.items():
-            node = self._root(*envelope).node
+            node = self._root(*envelope)
             node.expected = node.load + count
         for trigger, checked in [(trigger, self._checked(trigger, filter)) for trigger, filter in given]:
             self._put(trigger, checked)
@@ -187,10 +201,11 @@ class Index:
             filed.node.remove(filed)
         homes.clear()  # each place knows all of them: a circle that a frozen collector never finds
         for action in trigger.actions:
-            envelope = (trigger.project_id, trigger.resource, action)
-            if envelope in self._roots and self._roots[envelope].node.load == 0:
-                del self._roots[envelope]
-        self._org_wide -= trigger.project_id is None
+            listeners = self._listeners.get((trigger.resource, action))
+            if listeners is not None and listeners.root(trigger.project_id).load == 0:
+                listeners.drop(trigger.project_id)
+                if not listeners.roots:
+                    del self._listeners[trigger.resource, action]
 
     def _settle(self) -> None:
         """File anew the triggers that ask for a path which was found to go through lists: some, a batch.
@@ -229,22 +244,20 @@ class Index:
         projection = self._resource(trigger.resource).projection
         for action in dict.fromkeys(trigger.actions):
             root = self._root(trigger.project_id, trigger.resource, action)
-            root.node.several |= len(checked) > 1
+            root.several |= len(checked) > 1
             for checks in checked:
-                root.node.put(Filed(trigger, homes, checks, checks), projection.path)
+                root.put(Filed(trigger, homes, checks, checks), projection.path)
         projection.make()
-        self._org_wide += trigger.project_id is None
 
     def _resource(self, name: str) -> Resource:
         if name not in self._resources:
             self._resources[name] = Resource()
         return self._resources[name]
 
-    def _root(self, project_id: str | None, resource: str, action: str) -> Root:
-        envelope = (project_id, resource, action)
-        if envelope not in self._roots:
-            self._roots[envelope] = Root(self._resource(resource).projection)
-        return self._roots[envelope]
+    def _root(self, project_id: str | None, resource: str, action: str) -> Node:
+        if (resource, action) not in self._listeners:
+            self._listeners[resource, action] = Listeners(self._resource(resource).projection)
+        return self._listeners[resource, action].root(project_id)
 
 
 _number = attrgetter("number")

@@ -15,9 +15,12 @@ from typing import Any, Final
 from backbone.model.matches import LiveTrigger
 from trigger_engine.match.checks import ViewTest
 from trigger_engine.match.choosing import Family, PathOf, places_for
-from trigger_engine.match.families import Name, OnePath
+from trigger_engine.match.families import OnePath
 from trigger_engine.match.filed import Filed, Group, longer, shorter, use_of
-from trigger_engine.match.signatures import Signatures
+from trigger_engine.match.looks import Looks, looks_of
+from trigger_engine.match.projection import Name, Path
+from trigger_engine.match.signatures import Signature
+from trigger_engine.match.table import Table
 
 ASKED: Final = 8
 """Filters that a node asks one by one at most. It splits before when fewer families than three in four filters would
@@ -33,7 +36,10 @@ class Work:
 
 
 class Node:
-    __slots__ = ("asked", "done", "expected", "families", "home", "load", "several", "signatures", "tests")
+    __slots__ = (
+        *("asked", "beside", "done", "expected", "families", "home", "load", "looks", "others", "several"),
+        *("signatures", "table", "tests", "way"),
+    )
 
     def __init__(self, home: tuple[Node, Family, Any] | None = None) -> None:
         self.home = home  #: the node above, the family in it and the key there; None for a root
@@ -46,8 +52,13 @@ class Node:
         self.done: Sequence[LiveTrigger] = ()  #: nothing is left to check of them
         self.asked: Sequence[Group] = ()
         self.tests: Sequence[tuple[ViewTest, Sequence[LiveTrigger]]] = ()  #: the groups, as matching wants them
-        self.signatures: Signatures | None = None  #: None until it is split, as nearly all nodes never are
-        self.families: dict[Name, OnePath] = _NONE
+        self.looks: Looks | None = None  #: None until it is split, as nearly all nodes never are
+        self.table: Table = _NO_TABLE
+        self.others: Sequence[OnePath] = ()  #: the families that are not among the looks
+        self.signatures: dict[tuple[Path, ...], Signature] = _NO_SIGNATURES
+        self.families: dict[Name, OnePath] = _NO_FAMILIES
+        self.way: object = None  #: of the table above that leads here, if one does
+        self.beside: Node | None = None  #: under the same key in that table, by another way
 
     # -- matching: the hot path ---------------------------------------------------------------------------------
 
@@ -57,32 +68,56 @@ class Node:
         for test, triggers in self.tests:
             if test(view):
                 found += triggers
-        if self.signatures is None:
+        if self.looks is None:
             return
-        if self.signatures.keys:
-            self._collect_by_hash(self.signatures, view, found)
-        for family in self.families.values():
+        if self.table:
+            self._collect_by_hash(self.looks, view, found)
+        for family in self.others:
             for node in family.nodes(view):
                 node.collect(view, found)
 
-    def _collect_by_hash(self, signatures: Signatures, view: Any, found: list[LiveTrigger]) -> None:
-        # The usual way into the hashes is spelled out here, because a call would cost as much again.
+    def _collect_by_hash(self, looks: Looks, view: Any, found: list[LiveTrigger]) -> None:
+        # The usual way into the table is spelled out here, because a call would cost as much again.
+        table = self.table
         try:
-            values = signatures.values_of(view)
+            values = looks.values_of(view)
         except AttributeError:  # not shaped so: each looks at what it can
-            for signature in signatures:
-                for node in signature.nodes(view):
+            self._collect_irregular(None, view, found)
+            return
+        for key_of, way in looks.keys:
+            try:
+                node = table.get(key_of(values))
+            except (AttributeError, TypeError):  # as before, or a list, which has no hash
+                self._collect_irregular(way, view, found)
+                continue
+            while node is not None:
+                if node.way is way:
                     node.collect(view, found)
-        else:
-            for key_of, table, signature in signatures.keys:
-                try:
-                    below = table.get(key_of(values))
-                except (AttributeError, TypeError):  # as before, or a list, which has no hash
-                    for node in signature.nodes_of_irregular(view):
-                        node.collect(view, found)
-                else:
-                    if below is not None:
-                        below.collect(view, found)
+                    break
+                node = node.beside
+        for text_of, name, cuts in looks.cuts:
+            try:
+                text = text_of(values)
+            except AttributeError:
+                self._collect_irregular(name, view, found)
+                continue
+            if type(text) is str:
+                for cut in cuts:
+                    node = table.get(text[cut])
+                    while node is not None:
+                        if node.way is name:
+                            node.collect(view, found)
+                            break
+                        node = node.beside
+            elif type(text) is list:
+                self._collect_irregular(name, view, found)
+
+    def _collect_irregular(self, way: object, view: Any, found: list[LiveTrigger]) -> None:
+        """By one way into the table, or, when none is given, by all of them."""
+        for family in self._all_families():
+            if family.way is way or (way is None and family.way is not None):
+                for node in family.nodes(view):
+                    node.collect(view, found)
 
     def count(self, view: Any, work: Work) -> None:
         """The way of `collect`, counting."""
@@ -102,7 +137,7 @@ class Node:
             self._has(filed)
         elif group is not None:
             self._ask(filed, group)
-        elif self.signatures is None:
+        elif self.looks is None:
             self._ask(filed, None)
             if self._is_crowded():
                 self._split(path_of)
@@ -145,7 +180,8 @@ class Node:
 
     def _split(self, path_of: PathOf) -> None:
         groups, self.asked, self.tests = self.asked, (), ()
-        self.signatures, self.families = Signatures(), {}
+        self.table, self.signatures, self.families = Table(), {}, {}
+        self._look_anew()
         for group in groups:
             self._weigh(-len(group.filed))
             for filed in group.filed:
@@ -163,16 +199,29 @@ class Node:
         if len(places) > 1:
             self._root().several = True
         for family, key in places:
-            self._keep(family)
             node = family.child(key, partial(Node, (self, family, key)))
+            self._keep(family)
             node.put(filed.below(checks, uses, len(places)), path_of)
 
     def _keep(self, family: Family) -> None:
         """From its first use on; the ways that were not chosen leave nothing behind."""
-        if isinstance(family, OnePath):
+        if isinstance(family, Signature):
+            is_new = family.paths not in self.signatures
+            self.signatures[family.paths] = family
+        else:
+            is_new = family.name not in self.families
             self.families[family.name] = family
-        elif self.signatures is not None:
-            self.signatures.add(family)
+        if is_new or family.is_stale:
+            self._look_anew()
+
+    def _look_anew(self) -> None:
+        """After the ways to look changed."""
+        families = self.families.values()
+        for family in families:
+            family.looked = family.lengths
+        cuts = [(family.path, family.name, family.looked) for family in families if family.looked]
+        self.looks = looks_of(tuple(self.signatures), cuts)
+        self.others = tuple([family for family in families if not family.looked])
 
     # -- taking away --------------------------------------------------------------------------------------------
 
@@ -192,19 +241,23 @@ class Node:
         if self.load == 0 and self.home is not None:
             above, family, key = self.home
             family.drop(key)
-            if not family:
-                above.forget(family)
+            above.forget_if_unused(family)
             above._drop_if_empty()
 
-    def forget(self, family: Family) -> None:
-        if isinstance(family, OnePath):
-            del self.families[family.name]
-        elif self.signatures is not None:
-            self.signatures.drop(family)
+    def forget_if_unused(self, family: Family) -> None:
+        if not family:
+            if isinstance(family, Signature):
+                del self.signatures[family.paths]
+            else:
+                del self.families[family.name]
+        if not family or family.is_stale:
+            self._look_anew()
 
     def _all_families(self) -> Iterator[Family]:
-        yield from self.signatures or ()
+        yield from self.signatures.values()
         yield from self.families.values()
 
 
-_NONE: Final[dict[Name, OnePath]] = {}
+_NO_TABLE: Final = Table()
+_NO_SIGNATURES: Final[dict[tuple[Path, ...], Signature]] = {}
+_NO_FAMILIES: Final[dict[Name, OnePath]] = {}

@@ -13,8 +13,9 @@ from __future__ import annotations
 import operator
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 import orjson
@@ -22,10 +23,15 @@ import orjson
 from backbone.model.dql import paths
 from backbone.model.dql.paths import MISSING
 
+if TYPE_CHECKING:
+    from trigger_engine.match.looks import Looks
+
 FIELDS: Final = 64
 """Of one struct. The decoder compares each key of the entity with all of them; beyond this a dict is faster."""
 
 Parts = tuple[str, ...]
+Name = tuple[str, Parts, bool]
+"""Of a way to find filters by the value at one path: what it is, the path, and whether upper and lower case are one."""
 Get = Callable[[Any], Any]
 
 _NO_FIELD: Final = re.compile(r'["\\\x00-\x1f]')  # in a name: msgspec has no struct with such a field
@@ -36,7 +42,7 @@ class Path:
     """One asked path. `many`: a list was met on the way or at the end, so it may have several values."""
 
     __slots__ = (
-        *("fields", "get", "literals", "many", "parts", "projection", "users"),
+        *("fields", "get", "literals", "many", "names", "parts", "projection", "users"),
         *("_inner", "_memo", "_names", "_rest", "_split", "_start", "_stretches"),
     )
 
@@ -45,6 +51,7 @@ class Path:
         self.parts = parts
         self.many = False
         self.literals = 0  #: different ones that look at it: the more there are, the fewer pass
+        self.names: dict[Name, Name] = {}  #: of the ways to look at it; one object for all who ask
         self.users: set[str] = set()  #: ids of the triggers that ask for it
         self._names = names
         self._inner = inner
@@ -215,7 +222,8 @@ class Projection:
         """Paths that turned out to have many values, since somebody last took them from here."""
         self._stale: set[_Object] = {self._root}
         self._getters: dict[tuple[Path, ...], Get] = {}
-        self._pickers: dict[tuple[int, ...], Get] = {}
+        self.looks: WeakValueDictionary[Hashable, Looks] = WeakValueDictionary()
+        """Those that nodes have, as `looks_of` knows them."""
         self._empties: frozenset[int] = frozenset()
         self.reads_whole = False  #: some path can only be found in all of the entity
         self.read: Get
@@ -248,12 +256,6 @@ class Projection:
             else:
                 self._getters[paths] = lambda view: tuple([get(view) for get in gets])
         return self._getters[paths]
-
-    def picker_of(self, places: tuple[int, ...]) -> Get:
-        """The values at these places of a tuple; one object for all, as above."""
-        if places not in self._pickers:
-            self._pickers[places] = operator.itemgetter(*places)
-        return self._pickers[places]
 
     def forget(self, path: Path) -> None:
         """Nobody asks for it any more. Its field is read on until the engine starts anew."""

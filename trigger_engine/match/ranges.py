@@ -11,8 +11,9 @@ from backbone.model.dql import dates
 from backbone.model.dql.comparing import RANGE, test_of
 from backbone.model.dql.expression import Comparison, Operand
 from backbone.model.dql.paths import Test
-from trigger_engine.match.families import Make, Name, Nodes, OnePath, once
-from trigger_engine.match.projection import Path
+from trigger_engine.match.families import OnePath, once
+from trigger_engine.match.projection import Name, Path
+from trigger_engine.match.table import Make, Nodes
 
 if TYPE_CHECKING:
     from trigger_engine.match.node import Node
