@@ -7,7 +7,8 @@ scalar and on a list of numbers, are spelled out in one function each, because a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -24,13 +25,16 @@ from backbone.model.dql.wildcards import Fits
 from trigger_engine.match.projection import Parts, Path, Projection
 from trigger_engine.match.ranges import NUMBERS
 
-ViewTest: TypeAlias = Callable[[Any], bool]
+ViewTest: TypeAlias = Callable[[Any, Any], bool]
+Asked: TypeAlias = tuple[ViewTest, Any]
+"""A test of a view, one for all literals of a kind at a path, and what tells this literal from them: what it compares
+with. A closure for each of a hundred thousand literals would be half a dozen places in memory to wait for."""
 
 
 class Check:
     """A literal, the path that it looks at, and its test. Alike literals are one object."""
 
-    __slots__ = ("__weakref__", "_ways", "literal", "number", "path", "test")
+    __slots__ = ("__weakref__", "_ways", "asked", "literal", "number", "path")
 
     def __init__(self, literal: Literal, projection: Projection, number: int) -> None:
         self.literal = literal
@@ -38,7 +42,7 @@ class Check:
         self._ways: list[Access] | None = None
         self.path = projection.path(literal.clause.parts, whole=looks_inside(literal))
         self.path.literals += 1
-        self.test: ViewTest = _test(literal, self.path)
+        self.asked = _asked(literal, self.path)
 
     def ways(self) -> list[Access]:
         """To be found by this literal alone."""
@@ -63,7 +67,7 @@ class Check:
 
     def renew(self) -> None:
         """After the path learned that it has many values; for groups that are made from now on."""
-        self.test = _test(self.literal, self.path)
+        self.asked = _asked(self.literal, self.path)
 
 
 class Checks:
@@ -115,55 +119,57 @@ def _asked_of_elements(clause: ElementMatch) -> list[Comparison] | None:
     return simple if simple and len(simple) == len(members) and not clause.on_values else None
 
 
-def all_of(tests: list[ViewTest]) -> ViewTest:
+def all_of(asked: Sequence[Asked]) -> Asked:
     """One test of them all. The usual lengths are spelled out: a loop costs as much as a check."""
-    match tests:
+    match asked:
         case [one]:
             return one
-        case [one, two]:
-            return lambda view: one(view) and two(view)
-        case [one, two, three]:
-            return lambda view: one(view) and two(view) and three(view)
-
-    def holds(view: Any) -> bool:
-        for test in tests:  # noqa: SIM110  a generator inside `all` costs as much as a check
-            if not test(view):
-                return False
-        return True
-
-    return holds
+        case [(one, of_one), (two, of_two)]:
+            return _both, (one, of_one, two, of_two)
+    return _all, tuple(asked)
 
 
-def _test(literal: Literal, path: Path) -> ViewTest:
+def _both(view: Any, asked: tuple[ViewTest, Any, ViewTest, Any]) -> bool:
+    one, of_one, two, of_two = asked
+    return one(view, of_one) and two(view, of_two)
+
+
+def _all(view: Any, asked: tuple[Asked, ...]) -> bool:
+    for test, operand in asked:  # noqa: SIM110  a generator inside `all` costs as much as a check
+        if not test(view, operand):
+            return False
+    return True
+
+
+def _asked(literal: Literal, path: Path) -> Asked:
     clause, wanted = literal.clause, literal.wanted
     if isinstance(clause, ElementMatch):
-        found = _at_an_element(clause, path)
-        return found if wanted else lambda view: not found(view)
+        return _has_element if wanted else _has_no_element, _at_an_element(clause, path)
     return _of_comparison(clause, path, wanted)
 
 
-def _of_comparison(clause: Comparison, path: Path, wanted: bool) -> ViewTest:
+def _of_comparison(clause: Comparison, path: Path, wanted: bool) -> Asked:
     test, denied = test_of(clause)
     wanted = wanted is not denied
     if path.many:
-        return _of_many(test, path, wanted, _of_numbers(clause))
+        return path.test(_of_many, wanted), (test, _of_numbers(clause))
     fits, operand = fits_of(clause), clause.operand
     if fits is not None:
-        return _fits(fits, path, wanted)
+        return path.test(_fits, wanted), fits
     if clause.operator == "$eq" and isinstance(operand, str) and dates.instant(operand) is None:
-        return _is_text(operand, path, wanted)
-    if clause.operator in RANGE and isinstance(operand, int | float):
-        return _in_range(RANGE[clause.operator], operand, test, path, wanted)
-    return _of_one(test, path, wanted)
+        return path.test(_is_text, wanted), operand
+    if clause.operator in _IN_RANGE and isinstance(operand, int | float):
+        return path.test(_IN_RANGE[clause.operator], wanted), (operand, test)
+    return path.test(_of_one, wanted), test
 
 
-# The tests of one literal. `wanted` is what it answers where a value passes.
+# The tests of a kind of literal at a path. `wanted` is what they answer where a value passes.
 
 
-def _is_text(text: str, path: Path, wanted: bool) -> ViewTest:
+def _is_text(path: Path, wanted: bool) -> ViewTest:
     get = path.get
 
-    def holds(view: Any) -> bool:
+    def holds(view: Any, text: str) -> bool:
         try:
             value = get(view)
         except AttributeError:
@@ -176,10 +182,10 @@ def _is_text(text: str, path: Path, wanted: bool) -> ViewTest:
     return holds
 
 
-def _fits(fits: Fits, path: Path, wanted: bool) -> ViewTest:
+def _fits(path: Path, wanted: bool) -> ViewTest:
     get = path.get
 
-    def holds(view: Any) -> bool:
+    def holds(view: Any, fits: Fits) -> bool:
         try:
             value = get(view)
         except AttributeError:
@@ -192,25 +198,29 @@ def _fits(fits: Fits, path: Path, wanted: bool) -> ViewTest:
     return holds
 
 
-def _in_range(order: Callable[[Any, Any], bool], bound: float, test: Test, path: Path, wanted: bool) -> ViewTest:
-    get, otherwise = path.get, _of_one(test, path, wanted)
+def _in_range(order: Callable[[Any, Any], bool], path: Path, wanted: bool) -> ViewTest:
+    get, otherwise = path.get, path.test(_of_one, wanted)
 
-    def holds(view: Any) -> bool:
+    def holds(view: Any, bound_and_test: tuple[float, Test]) -> bool:
+        bound, test = bound_and_test
         try:
             value = get(view)
         except AttributeError:
-            return otherwise(view)
+            return otherwise(view, test)
         if type(value) is float or type(value) is int:
             return order(value, bound) is wanted
-        return otherwise(view)
+        return otherwise(view, test)
 
     return holds
 
 
-def _of_one(test: Test, path: Path, wanted: bool) -> ViewTest:
+_IN_RANGE: Final = {operator: partial(_in_range, order) for operator, order in RANGE.items()}
+
+
+def _of_one(path: Path, wanted: bool) -> ViewTest:
     get = path.get
 
-    def holds(view: Any) -> bool:
+    def holds(view: Any, test: Test) -> bool:
         try:
             value = get(view)
         except AttributeError:
@@ -223,10 +233,11 @@ def _of_one(test: Test, path: Path, wanted: bool) -> ViewTest:
     return holds
 
 
-def _of_many(test: Test, path: Path, wanted: bool, of_numbers: Callable[[list[Any]], bool] | None) -> ViewTest:
+def _of_many(path: Path, wanted: bool) -> ViewTest:
     candidates = path.candidates
 
-    def holds(view: Any) -> bool:
+    def holds(view: Any, asked: tuple[Test, Callable[[list[Any]], bool] | None]) -> bool:
+        test, of_numbers = asked
         values: Sequence[Any]
         values, kinds = candidates(view)
         if of_numbers is not None and not kinds.isdisjoint(NUMBERS):
@@ -252,7 +263,15 @@ def _of_numbers(clause: Comparison) -> Callable[[list[Any]], bool] | None:
     return None
 
 
-def _at_an_element(clause: ElementMatch, path: Path) -> ViewTest:
+def _has_element(view: Any, found: Callable[[Any], bool]) -> bool:
+    return found(view)
+
+
+def _has_no_element(view: Any, found: Callable[[Any], bool]) -> bool:
+    return not found(view)
+
+
+def _at_an_element(clause: ElementMatch, path: Path) -> Callable[[Any], bool]:
     of_structs = _at_a_struct(clause, path)
     if of_structs is not None:
         return of_structs
@@ -269,31 +288,31 @@ def _at_an_element(clause: ElementMatch, path: Path) -> ViewTest:
     return holds
 
 
-def _at_a_struct(clause: ElementMatch, path: Path) -> ViewTest | None:
+def _at_a_struct(clause: ElementMatch, path: Path) -> Callable[[Any], bool] | None:
     """The same where elements were read by their asked fields alone; None where they were not."""
     comparisons = _asked_of_elements(clause)
     if comparisons is None:
         return None
-    tests: list[ViewTest] = []
-    needed: list[ViewTest] = []
+    asked: list[Asked] = []
+    needed: list[Asked] = []
     for comparison in comparisons:
         inside = path.projection.of_element(clause.parts, comparison.parts)
         if inside is None:
             return None
-        tests.append(_of_comparison(comparison, inside, True))
+        asked.append(_of_comparison(comparison, inside, True))
         if comparison.operator in RANGE:
             # Some element must have it; for a list of numbers that is known at once.
             through = path.projection.path((*clause.parts, *comparison.parts))
-            needed.append(_of_many(test_of(comparison)[0], through, True, _of_numbers(comparison)))
-    passes = all_of(tests)
+            needed.append((through.test(_of_many, True), (test_of(comparison)[0], _of_numbers(comparison))))
+    passes, operand = all_of(asked)
 
     def holds(view: Any) -> bool:
-        for test in needed:
-            if not test(view):
+        for test, of_test in needed:
+            if not test(view, of_test):
                 return False
         for leaf in path.leaves(view):
             for element in assumptions.elements(leaf):
-                if isinstance(element, msgspec.Struct) and passes(element):
+                if isinstance(element, msgspec.Struct) and passes(element, operand):
                     return True
         return False
 

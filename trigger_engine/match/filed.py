@@ -10,7 +10,7 @@ from backbone.model.dql.access import Access, Key
 from backbone.model.dql.comparing import RANGE
 from backbone.model.dql.limits import LIST_MEMBERS
 from backbone.model.matches import LiveTrigger
-from trigger_engine.match.checks import Check, ViewTest, all_of
+from trigger_engine.match.checks import Check, all_of
 from trigger_engine.match.projection import Parts
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ class Filed:
 class Group:
     """Conjunctions of which the same is left to check: asked once for all of them."""
 
-    __slots__ = ("_families", "checks", "filed", "test", "triggers")
+    __slots__ = ("_families", "asked", "checks", "filed", "triggers")
 
     def __init__(self, checks: tuple[Check, ...]) -> None:
         self.checks = checks
-        self.test: ViewTest = all_of([check.test for check in checks])
+        self.asked = all_of([check.asked for check in checks])
         self.filed: Sequence[Filed] = ()
         self.triggers: Sequence[LiveTrigger] = ()  #: of `filed`, as matching wants them
         self._families: frozenset[object] | None = None

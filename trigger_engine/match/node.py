@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from backbone.model.matches import LiveTrigger
 from trigger_engine.match.checks import ViewTest
@@ -25,6 +25,9 @@ from trigger_engine.match.table import Table
 ASKED: Final = 8
 """Filters that a node asks one by one at most. It splits before when fewer families than three in four filters would
 stand for them: a look into a family costs an event somewhat more than a filter does."""
+
+
+_Test: TypeAlias = tuple[ViewTest, Any, Sequence[LiveTrigger]]
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class Node:
         # nearly every place is out of the processor's reach.
         self.done: Sequence[LiveTrigger] = ()  #: nothing is left to check of them
         self.asked: Sequence[Group] = ()
-        self.tests: Sequence[tuple[ViewTest, Sequence[LiveTrigger]]] = ()  #: the groups, as matching wants them
+        self.tests: Sequence[_Test] = ()  #: the groups, as matching wants them
         self.looks: Looks | None = None  #: None until it is split, as nearly all nodes never are
         self.table: Table = _NO_TABLE
         self.others: Sequence[OnePath] = ()  #: the families that are not among the looks
@@ -65,8 +68,8 @@ class Node:
     def collect(self, view: Any, found: list[LiveTrigger]) -> None:
         """Add the trigger of each conjunction here and below that the view passes."""
         found += self.done
-        for test, triggers in self.tests:
-            if test(view):
+        for test, operand, triggers in self.tests:
+            if test(view, operand):
                 found += triggers
         if self.looks is None:
             return
@@ -161,8 +164,8 @@ class Node:
         self.tests = self._tests()
         self._has(filed)
 
-    def _tests(self) -> Sequence[tuple[ViewTest, Sequence[LiveTrigger]]]:
-        return tuple([(group.test, group.triggers) for group in self.asked])
+    def _tests(self) -> Sequence[_Test]:
+        return tuple([(*group.asked, group.triggers) for group in self.asked])
 
     def _has(self, filed: Filed) -> None:
         filed.settle(self)

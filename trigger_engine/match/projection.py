@@ -14,7 +14,7 @@ import operator
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -33,6 +33,7 @@ Parts = tuple[str, ...]
 Name = tuple[str, Parts, bool]
 """Of a way to find filters by the value at one path: what it is, the path, and whether upper and lower case are one."""
 Get = Callable[[Any], Any]
+Test = TypeVar("Test")
 
 _NO_FIELD: Final = re.compile(r'["\\\x00-\x1f]')  # in a name: msgspec has no struct with such a field
 _OTHER: Final = str | int | float | bool | None
@@ -43,7 +44,7 @@ class Path:
 
     __slots__ = (
         *("fields", "get", "literals", "many", "names", "parts", "projection", "users"),
-        *("_inner", "_memo", "_names", "_rest", "_split", "_start", "_stretches"),
+        *("_inner", "_memo", "_names", "_rest", "_split", "_start", "_stretches", "_tests"),
     )
 
     def __init__(self, projection: Projection, parts: Parts, names: Parts, inner: _Object | None) -> None:
@@ -60,6 +61,7 @@ class Path:
         self._split: tuple[Get, Get] | None = None
         self._memo: tuple[Any, list[Any], set[type]] = (None, [], set())
         self._stretches: tuple[str, int, set[str]] = ("", 0, set())
+        self._tests: dict[Hashable, Any] = {}
         self.fields = None if self._rest or inner else ".".join(names)
         """For an attrgetter of several paths; None when it takes more than that to get the value."""
         self.get: Get = self._getter(inner)
@@ -77,6 +79,13 @@ class Path:
             return MISSING if value is inner.empty else value
 
         return object_or_missing
+
+    def test(self, of: Callable[[Path, bool], Test], wanted: bool) -> Test:
+        """What `of` makes for this path, one object for all who ask."""
+        if (of, wanted) not in self._tests:
+            self._tests[of, wanted] = of(self, wanted)
+        made: Test = self._tests[of, wanted]
+        return made
 
     def stretches(self, text: str, length: int) -> set[str]:
         """The text's stretches of a length that begin at even places; kept for the next node that asks of the same."""
