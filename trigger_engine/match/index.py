@@ -168,6 +168,9 @@ class Index:
         for envelope, count in coming.items():
             node = self._root(*envelope)
             node.expected = node.load + count
+        given.sort(
+            key=lambda each: (each[0].project_id or "", each[0].resource)
+        )  # who is asked together, lies together
         for trigger, checked in [(trigger, self._checked(trigger, filter)) for trigger, filter in given]:
             self._put(trigger, checked)
             self.version += 1

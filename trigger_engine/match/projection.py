@@ -13,7 +13,8 @@ from __future__ import annotations
 import operator
 import re
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -36,6 +37,7 @@ Get = Callable[[Any], Any]
 Test = TypeVar("Test")
 
 _NO_FIELD: Final = re.compile(r'["\\\x00-\x1f]')  # in a name: msgspec has no struct with such a field
+_SHORT: Final = 512  # characters; to cut a longer text up in C would take too much memory for what it saves
 _OTHER: Final = str | int | float | bool | None
 
 
@@ -60,7 +62,7 @@ class Path:
         self._start: Get = operator.attrgetter(".".join(names)) if names else projection.whole_entity
         self._split: tuple[Get, Get] | None = None
         self._memo: tuple[Any, list[Any], set[type]] = (None, [], set())
-        self._stretches: tuple[str, int, set[str]] = ("", 0, set())
+        self._stretches: tuple[str, int, Collection[str]] = ("", 0, ())
         self._tests: dict[Hashable, Any] = {}
         self.fields = None if self._rest or inner else ".".join(names)
         """For an attrgetter of several paths; None when it takes more than that to get the value."""
@@ -87,11 +89,11 @@ class Path:
         made: Test = self._tests[of, wanted]
         return made
 
-    def stretches(self, text: str, length: int) -> set[str]:
+    def stretches(self, text: str, length: int) -> Collection[str]:
         """The text's stretches of a length that begin at even places; kept for the next node that asks of the same."""
         known, of_length, found = self._stretches
         if known is not text or of_length != length:
-            found = {text[at : at + length] for at in range(0, len(text) - length + 1, 2)}
+            found = _stretches_of(len(text), length)(text)
             self._stretches = (text, length, found)
         return found
 
@@ -174,6 +176,21 @@ class Path:
                     yield from self._below(element, depth)
         else:
             yield MISSING
+
+
+def _stretches_of(letters: int, length: int) -> Callable[[str], Collection[str]]:
+    return _getter_of_stretches(letters, length) if letters <= _SHORT else partial(_set_of_stretches, length)
+
+
+@lru_cache(_SHORT)
+def _getter_of_stretches(letters: int, length: int) -> Callable[[str], Collection[str]]:
+    """In C: what a filter's piece is looked for in is cut up at every event."""
+    cuts = [slice(at, at + length) for at in range(0, letters - length + 1, 2)]
+    return operator.itemgetter(*cuts) if len(cuts) > 1 else partial(_set_of_stretches, length)
+
+
+def _set_of_stretches(length: int, text: str) -> Collection[str]:
+    return {text[at : at + length] for at in range(0, len(text) - length + 1, 2)}
 
 
 def _is_there(start: Get, view: Any) -> bool:
