@@ -141,3 +141,35 @@ def test_the_same_trigger_twice_at_once_is_one() -> None:
     assert matched(index, recorded(entity={"x": 1}), recorded(entity={"x": 2})) == [("event", "a")]
     index.remove("a")
     assert matched(index, recorded(entity={"x": 2})) == []
+
+
+def test_a_text_shorter_than_what_others_ask_for_is_found_once() -> None:
+    starts = ["a", "ab", "abc", "abcd", "abcde", "b", "bc", "bcd", "c"]
+    filters = {f"{way} {text}": text for text in starts for way in ("starts", "ends")}
+    index = Index(
+        live_trigger(id, {"name": f"{text}*" if id.startswith("starts") else f"*{text}"})
+        for id, text in filters.items()
+    )
+    for text in ("ab", "abcde", "abcdef", "bcd", "zabc", ""):
+        expected = [
+            id for id in filters if (text.startswith if id.startswith("starts") else text.endswith)(filters[id])
+        ]
+        assert sorted(matched(index, recorded("e", {"name": text}))) == sorted(("e", id) for id in expected), text
+
+
+def test_the_same_text_under_several_keys_of_a_node_leads_to_each_of_them() -> None:
+    filters = [{field: text} for field in ("name", "dir", "creator") for text in ("same", "same*", "*same", "other")]
+    index = Index(live_trigger(str(number), filter) for number, filter in enumerate(filters))
+    found = matched(index, recorded("e", {"name": "same", "dir": "same", "creator": "other"}))
+    assert sorted(int(id) for _, id in found) == [0, 1, 2, 4, 5, 6, 11]
+    for number in range(0, len(filters), 2):
+        index.remove(str(number))
+    found = matched(index, recorded("e", {"name": "same", "dir": "same", "creator": "other"}))
+    assert sorted(int(id) for _, id in found) == [1, 5, 11]
+
+
+def test_starts_are_found_where_lists_are_met_now_and_then() -> None:
+    index = Index(live_trigger(f"{n}", {"tags": f"{n}-*"}) for n in range(30))
+    entities = ({"tags": value} for value in ("7-x", ["7-x", "8-y", 9], "8-", None, {"a": "7-x"}, ["9-"], "9-9"))
+    found = [[id for _, id in matched(index, recorded("e", entity))] for entity in entities]
+    assert list(map(sorted, found)) == [["7"], ["7", "8"], ["8"], [], [], ["9"], ["9"]]

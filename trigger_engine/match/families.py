@@ -170,7 +170,8 @@ class Affix(OnePath):
             return ()
         if self.folded:
             value = assumptions.folded(value)
-        found = [self._table.find(self.name, value[cut_of(self.name, length)]) for length in self._lengths]
+        lengths = [length for length in self._lengths if length <= len(value)]
+        found = [self._table.find(self.name, value[cut_of(self.name, length)]) for length in lengths]
         return [node for node in found if node is not None]
 
     def find(self, key: str) -> Node | None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from backbone.model.dql import assumptions
 from trigger_engine.match.projection import Get, Name, Path
 
 Paths: TypeAlias = tuple[Path, ...]
@@ -24,8 +23,9 @@ class Looks:
     """From which all below are picked. Raises AttributeError when the view is not shaped so."""
     keys: tuple[tuple[Get, Get], ...]
     """Of some paths: how the key is got, and its way in the table."""
-    cuts: tuple[tuple[Get, Name, tuple[slice, ...]], ...]
-    """Of starts and ends: how the text is got, the way, and its stretches that are keys."""
+    cuts: tuple[tuple[Get, bool, Name, tuple[tuple[int, slice], ...]], ...]
+    """Of starts and ends: how the text is got, whether upper and lower case are one, the way, and which stretches are
+    keys, the shortest first: a text that is shorter than one of them has none of the longer ones."""
 
 
 def looks_of(signatures: Sequence[Paths], cuts: Sequence[Cut]) -> Looks:
@@ -56,23 +56,12 @@ def _made(asked: list[Path], signatures: Sequence[Paths], cuts: Sequence[Cut]) -
     return Looks(
         getter_of(paths) if shared else _itself,
         tuple([(picker_of(wanted), getter_of(wanted)) for wanted in signatures]),
-        tuple([(_text(picker_of((path,)), name), name, _slices(name, lengths)) for path, name, lengths in cuts]),
+        tuple([(picker_of((path,)), name[2], name, _slices(name, lengths)) for path, name, lengths in cuts]),
     )
 
 
-def _slices(name: Name, lengths: tuple[int, ...]) -> tuple[slice, ...]:
-    return tuple([cut_of(name, length) for length in lengths])
-
-
-def _text(get: Get, name: Name) -> Get:
-    if not name[2]:
-        return get
-
-    def folded(values: Any) -> Any:
-        value = get(values)
-        return assumptions.folded(value) if type(value) is str else value
-
-    return folded
+def _slices(name: Name, lengths: tuple[int, ...]) -> tuple[tuple[int, slice], ...]:
+    return tuple([(length, cut_of(name, length)) for length in sorted(lengths)])
 
 
 def _itself(view: Any) -> Any:

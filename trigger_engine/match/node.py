@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
+from backbone.model.dql import assumptions
 from backbone.model.matches import LiveTrigger
 from trigger_engine.match.checks import ViewTest
 from trigger_engine.match.choosing import Family, PathOf, places_for
@@ -98,14 +99,19 @@ class Node:
                     node.collect(view, found)
                     break
                 node = node.beside
-        for text_of, name, cuts in looks.cuts:
+        for text_of, is_folded, name, cuts in looks.cuts:
             try:
                 text = text_of(values)
             except AttributeError:
                 self._collect_irregular(name, view, found)
                 continue
             if type(text) is str:
-                for cut in cuts:
+                if is_folded:
+                    text = assumptions.folded(text)
+                letters = len(text)
+                for length, cut in cuts:
+                    if length > letters:
+                        break
                     node = table.get(text[cut])
                     while node is not None:
                         if node.way is name:
