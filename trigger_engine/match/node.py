@@ -75,14 +75,13 @@ class Node:
         if self.looks is None:
             return
         if self.table:
-            self._collect_by_hash(self.looks, view, found)
+            self._collect_by_key(self.looks, self.table, view, found)
         for family in self.others:
             for node in family.nodes(view):
                 node.collect(view, found)
 
-    def _collect_by_hash(self, looks: Looks, view: Any, found: list[LiveTrigger]) -> None:
-        # The usual way into the table is spelled out here, because a call would cost as much again.
-        table = self.table
+    def _collect_by_key(self, looks: Looks, table: Table, view: Any, found: list[LiveTrigger]) -> None:
+        # `Table.find` is spelled out here, because a call would cost as much again.
         try:
             values = looks.values_of(view)
         except AttributeError:  # not shaped so: each looks at what it can
