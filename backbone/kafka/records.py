@@ -60,6 +60,9 @@ class Record(Protocol):
     def headers(self) -> Headers: ...
 
 
+_NONE: Final = msgspec.Raw()
+
+
 class _Judged(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     id: str
     project_id: str
@@ -68,7 +71,7 @@ class _Judged(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     entity_id: str
     entity: msgspec.Raw
     time: datetime
-    previous: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+    previous: msgspec.Raw = _NONE
     actor: str | None = None
     causation: Causation | None = None
     traceparent: str | None = None
@@ -102,18 +105,18 @@ def judged(record: Record) -> Event | None:
         found = _judged.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    entity, previous = bytes(found.entity), bytes(found.previous)
+    entity, previous = bytes(found.entity), None if found.previous is _NONE else bytes(found.previous)
     longest = event_fields.MAX_ID_LENGTH
     if (
         found.time.tzinfo is not UTC
         or entity[:1] != b"{"
-        or previous[:1] not in (b"", b"{")
+        or (previous is not None and previous[:1] != b"{")
         or not 0 < len(found.id) <= longest
         or not 0 < len(found.entity_id) <= longest
-        or len(found.actor or "") > longest
+        or (found.actor is not None and len(found.actor) > longest)
         or (found.causation is not None and found.causation.depth > causation.MAX_LINKS)
         or (found.traceparent is not None and not traceparent.is_one(found.traceparent))
-        or found.tracestate != tracestate.beside(found.traceparent, found.tracestate)
+        or (found.tracestate is not None and found.tracestate != tracestate.beside(found.traceparent, found.tracestate))
     ):
         return None
     return Event(
@@ -123,7 +126,7 @@ def judged(record: Record) -> Event | None:
         action=found.action,
         entity_id=found.entity_id,
         entity=entity,
-        previous=previous or None,
+        previous=previous,
         actor=found.actor,
         time=found.time,
         causation=found.causation,

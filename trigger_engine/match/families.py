@@ -114,9 +114,14 @@ class Equal(OnePath):
             value = self._get(view)
         except AttributeError:
             return super().nodes(view)
-        if type(value) is not str or self.numbers:
+        if type(value) is str:
+            if self.numbers:
+                return super().nodes(view)
+            if self.folded:
+                value = assumptions.folded(value)
+        elif not is_scalar(value):
             return super().nodes(view)
-        node = self.table.get(assumptions.folded(value) if self.folded else value)
+        node = self.table.get(value)
         return () if node is None else (node,)
 
     def of_value(self, value: Any) -> Nodes:
