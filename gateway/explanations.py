@@ -5,21 +5,35 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
 import asyncpg
 
-from backbone.model.decisions import Candidate, Question, Recorded, Verdict
+from backbone.model.conditions import Answers
+from backbone.model.decisions import (
+    UNEXPLAINED,
+    Candidate,
+    HeldClaim,
+    Outcome,
+    Question,
+    Recorded,
+    Verdict,
+    verdict,
+    with_claim,
+)
 from backbone.model.events import RecordedEvent
 from backbone.store import finding, ledger
 from gateway import events, shapes, verdicts
 from gateway.operations import PREFIX, Call, Operation, Parameter
 
-SLICE = 1_000
-"""Filters asked at a time, some milliseconds, with other requests in between."""
+READ = 1_000
+"""Triggers held at a time."""
+
+SLICE = 100
+"""Judged at a time, with other requests in between: half a millisecond, or five when no two filters are alike."""
 
 _MOST = 1_000
 _GROUPS = 50
@@ -31,7 +45,8 @@ async def explain(call: Call) -> Any:
     async with finding.patiently(pool) as connection:
         question = await _question(call, connection, await events.found(call, connection))
         question, found = await _judged(connection, question)
-    listed = heapq.nsmallest(limit, found, key=attrgetter("order"))
+        listed = heapq.nsmallest(limit, found.values(), key=attrgetter("order"))
+        versions = await ledger.versions(connection, [one.key for one in listed])
     event = question.event.event
     return shapes.Explanation(
         event=shapes.EventOfExplanation(
@@ -44,65 +59,53 @@ async def explain(call: Call) -> Any:
         ),
         waiting=question.recorded.waiting,
         unreadable=question.recorded.unreadable,
-        counts=verdicts.counts(found),
-        triggers=await verdicts.told(pool, [(question, one) for one in listed]),
-        groups=_groups(found),
+        counts=verdicts.counts(found.values()),
+        triggers=await verdicts.told(pool, [(question, one, versions.get(one.key)) for one in listed]),
+        groups=_groups(found.values()),
     )
 
 
 async def _question(call: Call, connection: asyncpg.Connection, recorded: RecordedEvent) -> Question:
     log_in_store = call.parts.event_log.in_store
     known = await ledger.recorded_of(connection, recorded, log_in_store=log_in_store)
-    candidates = {one.trigger_id: one for one in await ledger.candidates(connection, recorded)}
-    candidates.update(_by_execution(known, candidates))
     entity, unreadable = verdicts.entity_of(recorded.event.entity)
-    wanted = [(one.trigger_id, one.version) for one in candidates.values()]
-    return Question(
-        event=recorded,
-        entity=entity,
-        candidates=candidates,
-        known=await call.parts.known_versions.of(connection, wanted),
-        recorded=replace(known, unreadable=known.unreadable or unreadable),
-    )
+    return Question(event=recorded, entity=entity, recorded=replace(known, unreadable=known.unreadable or unreadable))
 
 
-def _by_execution(recorded: Recorded, candidates: dict[str, Candidate]) -> dict[str, Candidate]:
-    """What fired by another version than the one in force, as while the engine was behind: the version that it was."""
-    return {
-        trigger_id: Candidate(
-            trigger_id=trigger_id,
-            version=execution.trigger_version,
-            at=recorded.received,
-            until=None,
-            active=True,
-            deleted=False,
-            service_active=True,
-        )
-        for trigger_id, execution in recorded.executions.items()
-        if execution.trigger_version is not None
-        and (trigger_id not in candidates or candidates[trigger_id].version != execution.trigger_version)
-    }
-
-
-async def _judged(connection: asyncpg.Connection, question: Question) -> tuple[Question, list[Verdict]]:
+async def _judged(connection: asyncpg.Connection, question: Question) -> tuple[Question, dict[str, Verdict]]:
     """The verdict on each, and the question with the claims that some of them needed."""
     found: dict[str, Verdict] = {}
-    ids = list(question.candidates)
-    for start in range(0, len(ids), SLICE):
-        found.update((id, question.verdict(id)) for id in ids[start : start + SLICE])
-        await asyncio.sleep(0)
-    undecided = question.undecided(found.values())
-    held = await ledger.claims(connection, undecided.values())
-    claims = {id: held[key] for id, key in undecided.items() if key in held}
-    question = replace(question, recorded=replace(question.recorded, claims=claims))
-    found.update((id, question.verdict(id)) for id in claims)
-    return question, list(found.values())
+    answers = Answers(question.entity)
+    async for candidates in ledger.candidates(connection, question.event, READ):
+        for start in range(0, len(candidates), SLICE):
+            judge(candidates[start : start + SLICE], answers, question.recorded, found)
+            await asyncio.sleep(0)
+    # What fired by a version that does not listen, or by one that is not known any more.
+    for trigger_id, execution in question.recorded.executions.items():
+        if trigger_id not in found and execution.trigger_version is not None:
+            found[trigger_id] = Verdict(trigger_id, execution.trigger_version, Outcome.FIRED, 0)
+    undecided = [one for one in found.values() if one.outcome in UNEXPLAINED]
+    claims: dict[str, HeldClaim] = {}
+    for start in range(0, len(undecided), READ):
+        wanted = undecided[start : start + READ]
+        held = await ledger.claims(connection, [(one.key, question.event.event) for one in wanted])
+        claims |= {wanted[place].trigger_id: claim for place, claim in held.items()}
+    found.update((id, with_claim(found[id], claim, question.event.event.id)) for id, claim in claims.items())
+    return replace(question, recorded=replace(question.recorded, claims=claims)), found
 
 
-def _groups(found: Sequence[Verdict]) -> list[shapes.VerdictGroup]:
-    counted = Counter((one.outcome.value, one.failing[0].label if one.failing else None) for one in found)
+def judge(candidates: Iterable[Candidate], answers: Answers, recorded: Recorded, found: dict[str, Verdict]) -> None:
+    """Of each trigger the verdict on the first of its versions, as far as no claim decides it."""
+    for candidate in candidates:
+        known = found.get(candidate.trigger_id)
+        if known is None or candidate.version < known.version:
+            found[candidate.trigger_id] = verdict(candidate, answers.failing(candidate.written), recorded)
+
+
+def _groups(found: Iterable[Verdict]) -> list[shapes.VerdictGroup]:
+    counted = Counter((one.outcome, one.failing[0] if one.failing else None) for one in found)
     return [
-        shapes.VerdictGroup(outcome=outcome, condition=condition, triggers=count)
+        shapes.VerdictGroup(outcome=outcome.value, condition=condition, triggers=count)
         for (outcome, condition), count in counted.most_common(_GROUPS)
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from backbone.ports import EventLog, WorkQueue
 from backbone.store import definitions
@@ -11,7 +11,6 @@ from backbone.store.project_ids import ProjectIds
 from backbone.store.signing import SigningKey
 from backbone.store.wakeups import SERVICES, Wakeups
 from gateway.event_writer import EventWriter
-from gateway.known_versions import KnownVersions
 from gateway.settings import GatewaySettings
 
 CREATOR = "api"
@@ -28,7 +27,6 @@ class Parts:
     writer: EventWriter
     signing_key: SigningKey
     leases: KeptLane  #: for what agents ask; durable, as a lease that is forgotten lets a second agent begin
-    known_versions: KnownVersions = field(default_factory=KnownVersions)
 
     @classmethod
     def of(

@@ -9,12 +9,12 @@ from typing import Any
 import asyncpg
 import orjson
 
-from backbone.model.decisions import Outcome, Question, Verdict
+from backbone.model.decisions import Outcome, Question, Verdict, Version
 from backbone.model.dql import Explanation
 from backbone.store import incidents
 from gateway import shapes
 
-Told = tuple[Question, Verdict]
+Told = tuple[Question, Verdict, Version | None]
 
 
 def entity_of(written: bytes) -> tuple[Any, str | None]:
@@ -32,7 +32,7 @@ def counts(of: Iterable[Verdict]) -> dict[str, int]:
 
 
 async def told(pool: asyncpg.Pool, given: Iterable[Told]) -> list[shapes.VerdictShape]:
-    shaped = [(_shape(question, verdict), *_stop(question, verdict)) for question, verdict in given]
+    shaped = [(_shape(*one), *_stop(*one[:2])) for one in given]
     names = await incidents.trigger_names(pool, [link.trigger for _, *links in shaped for link in links])
     for shape, *links in shaped:
         if links:
@@ -45,19 +45,18 @@ def _stop(question: Question, verdict: Verdict) -> tuple[Any, ...]:
     return stop.chain if stop is not None and verdict.outcome is Outcome.STOPPED else ()
 
 
-def _shape(question: Question, verdict: Verdict) -> shapes.VerdictShape:
-    known = question.version_of(verdict.trigger_id)
+def _shape(question: Question, verdict: Verdict, version: Version | None) -> shapes.VerdictShape:
     execution = question.recorded.executions.get(verdict.trigger_id)
     claim = question.recorded.claims.get(verdict.trigger_id) if verdict.outcome is Outcome.CLAIMED else None
-    sentence, explanation = question.sentence(verdict)
+    sentence, explanation = question.sentence(verdict, version)
     return shapes.VerdictShape(
         trigger_id=verdict.trigger_id,
-        trigger_name=None if known is None else known.name,
+        trigger_name=None if version is None else version.name,
         version=verdict.version,
         outcome=verdict.outcome.value,
         sentence=sentence,
         missing=verdict.missing,
-        near_change=question.near_change(verdict),
+        near_change=question.near_change(verdict, version),
         condition=_condition(explanation) if verdict.failing else None,
         execution=None
         if execution is None

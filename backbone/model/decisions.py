@@ -7,19 +7,20 @@ matcher's own filter compiles to (docs/decisions/0017-explanations-are-computed.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from backbone.model import dql
 from backbone.model.causation import Link
-from backbone.model.dql import Comparison, ElementMatch, Explanation, Expression, Filter, Nor
-from backbone.model.dql.conjunctions import Literal
-from backbone.model.dql.evaluation import compiled
+from backbone.model.conditions import Labels
+from backbone.model.dql import Explanation
 from backbone.model.events import RecordedEvent
 
 NEAR: Final = timedelta(seconds=2)
@@ -44,69 +45,57 @@ class Outcome(StrEnum):
 
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_MATCHED: Final = frozenset({Outcome.FIRED, Outcome.STOPPED})
+UNEXPLAINED: Final = frozenset({Outcome.WAITING, Outcome.UNRECORDED})
+"""It matches, and without a claim there is no reason why it did not fire."""
 _KEPT_OFF: Final = frozenset({Outcome.PAUSED, Outcome.SERVICE_PAUSED, Outcome.DELETED, Outcome.NOT_YET})
+_BY_FILTER: Final = _KEPT_OFF | {Outcome.FILTER}
 _ORDER: Final = {outcome: place for place, outcome in enumerate(Outcome)}
 
 
-class Condition:
-    """A condition of filters, one for all that say the same, so that it is asked once of an event."""
-
-    __slots__ = ("holds", "label")
-
-    def __init__(self, expression: Expression) -> None:
-        self.holds = compiled(expression)
-        self.label = _label(expression)
-
-
-def _label(of: Expression) -> str:
-    """Without what it asks for: triggers that miss by the same label are told of together."""
-    if isinstance(of, Comparison):
-        return f"{of.path} {of.operator}"
-    if isinstance(of, ElementMatch):
-        return f"{of.path} $match"
-    return "$nor" if isinstance(of, Nor) else "$or"
-
-
-class Conditions:
-    """Those of many filters."""
-
-    def __init__(self) -> None:
-        self._by_key: dict[Hashable, Condition] = {}
-
-    def of(self, filter_: Filter) -> tuple[Condition, ...]:
-        return tuple([self._one(expression) for expression in filter_.conditions()])
-
-    def _one(self, expression: Expression) -> Condition:
-        # By its words: True and 1 are equal to Python.
-        key = Literal(expression, True).key() if isinstance(expression, Comparison) else repr(expression)
-        found = self._by_key.get(key)
-        if found is None:
-            found = self._by_key[key] = Condition(expression)
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class KnownVersion:
-    """What of a version never changes, its filter compiled."""
-
-    name: str
-    once: bool
-    org_wide: bool
-    filter: Filter
-    conditions: tuple[Condition, ...]
-
-
-# Structs, as there are ten thousand in an answer.
-class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+# Structs that the collector leaves alone, as there are ten thousand in an answer.
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A version that listens to the event's resource and action, in force when it was received, or the first after."""
 
     trigger_id: str
     version: int
+    written: str  #: its filter
+    later: bool  #: made after the event was received
+    deleted: bool
+    active: bool
+    service_active: bool
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    trigger_id: str
+    version: int
+    outcome: Outcome
+    missing: int  #: conditions, and whatever else kept it off: 0 for what matched
+    failing: Labels = ()
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Of the version that it is about."""
+        return self.trigger_id, self.version
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Near misses first."""
+        return self.missing, _ORDER[self.outcome], self.trigger_id
+
+
+@dataclass(frozen=True)
+class Version:
+    """What else is told of one, for the few that are told of."""
+
+    name: str
     at: datetime
     until: datetime | None
-    active: bool
-    deleted: bool
-    service_active: bool
+    written: str  #: its filter
+
+    @cached_property
+    def filter(self) -> dql.Filter:
+        return dql.compile(msgspec.json.decode(self.written))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,95 +131,50 @@ class Recorded:
     unreadable: str | None = None  #: why no filter could be asked
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    trigger_id: str
-    version: int
-    outcome: Outcome
-    missing: int  #: conditions, and whatever else kept it off: 0 for what matched
-    failing: tuple[Condition, ...] = ()
-
-    @property
-    def order(self) -> tuple[int, int, str]:
-        """Near misses first."""
-        return self.missing, _ORDER[self.outcome], self.trigger_id
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """An event and the triggers that are asked about, each by one version."""
+    """Why triggers fired at this event, or did not."""
 
     event: RecordedEvent
     entity: object  #: decoded; None when it does not read
-    candidates: Mapping[str, Candidate]
-    known: Mapping[tuple[str, int], KnownVersion]
     recorded: Recorded
-    held: dict[Condition, bool] = field(default_factory=dict)  #: what was asked of the entity already
 
-    def version_of(self, trigger_id: str) -> KnownVersion | None:
-        candidate = self.candidates[trigger_id]
-        return self.known.get((trigger_id, candidate.version))
-
-    def verdict(self, trigger_id: str) -> Verdict:
-        return verdict(self.candidates[trigger_id], self._failing(trigger_id), self.recorded)
-
-    def _failing(self, trigger_id: str) -> tuple[Condition, ...]:
-        known, entity, held = self.version_of(trigger_id), self.entity, self.held
-        if known is None or entity is None:
-            return ()
-        failing: tuple[Condition, ...] = ()
-        for condition in known.conditions:
-            holds = held.get(condition)
-            if holds is None:
-                holds = held[condition] = condition.holds(entity)
-            if not holds:
-                failing = (*failing, condition)
-        return failing
-
-    def sentence(self, of: Verdict) -> tuple[str, Explanation | None]:
+    def sentence(self, of: Verdict, version: Version | None) -> tuple[str, Explanation | None]:
         """The reason in words, and what of the filter decided."""
-        known = self.version_of(of.trigger_id)
-        told = known.filter.explain(self.entity) if known is not None and self.entity is not None else None
-        return sentence(of, self.candidates[of.trigger_id], self.recorded, told), told
+        if version is None or self.entity is None or of.outcome not in _BY_FILTER:
+            return sentence(of, version, self.recorded, None), None
+        told = version.filter.explain(self.entity)
+        return sentence(of, version, self.recorded, told), told
 
-    def near_change(self, of: Verdict) -> bool:
+    def near_change(self, of: Verdict, version: Version | None) -> bool:
         """Of what did not fire: the trigger was changed so near that the engine may have held the other version."""
-        if of.outcome in (Outcome.FIRED, Outcome.STOPPED):
+        if version is None or of.outcome in _MATCHED:
             return False
-        candidate, received = self.candidates[of.trigger_id], self.event.received
-        return abs(candidate.at - received) < NEAR or (candidate.until or _NEVER) - received < NEAR
-
-    def undecided(self, verdicts: Iterable[Verdict]) -> dict[str, tuple[str, str]]:
-        """Those that only a claim can explain, and its key: trigger and entity as it stands there."""
-        event = self.event.event
-        keys = {}
-        unexplained = [one for one in verdicts if one.outcome in (Outcome.WAITING, Outcome.UNRECORDED)]
-        for one in unexplained:
-            known = self.version_of(one.trigger_id)
-            if known is not None and known.once:
-                prefix = f"{event.project_id}/" if known.org_wide else ""
-                keys[one.trigger_id] = (one.trigger_id, prefix + event.entity_id)
-        return keys
+        received = self.event.received
+        return abs(version.at - received) < NEAR or (version.until or _NEVER) - received < NEAR
 
 
-def verdict(candidate: Candidate, failing: tuple[Condition, ...], recorded: Recorded) -> Verdict:
+def verdict(candidate: Candidate, failing: Labels, recorded: Recorded) -> Verdict:
+    """`failing`: conditions of the candidate's filter, asked of the entity where it reads."""
+    trigger_id = candidate.trigger_id
+    execution = recorded.executions.get(trigger_id)
+    if execution is not None:
+        return Verdict(trigger_id, execution.trigger_version or candidate.version, Outcome.FIRED, 0)
     outcome = _outcome(candidate, failing, recorded)
-    matched = outcome in (Outcome.FIRED, Outcome.STOPPED)
-    execution = recorded.executions.get(candidate.trigger_id)
-    return Verdict(
-        trigger_id=candidate.trigger_id,
-        version=(execution and execution.trigger_version) or candidate.version,
-        outcome=outcome,
-        missing=0 if matched else len(failing) + (outcome in _KEPT_OFF),
-        failing=() if matched else failing,
-    )
+    if outcome in _MATCHED:
+        return Verdict(trigger_id, candidate.version, outcome, 0)
+    return Verdict(trigger_id, candidate.version, outcome, len(failing) + (outcome in _KEPT_OFF), failing)
 
 
-def _outcome(candidate: Candidate, failing: tuple[Condition, ...], recorded: Recorded) -> Outcome:
-    if candidate.trigger_id in recorded.executions:
-        return Outcome.FIRED
+def with_claim(of: Verdict, claim: HeldClaim, event_id: str) -> Verdict:
+    outcome = Outcome.FIRED if claim.event_id == event_id else Outcome.CLAIMED
+    return msgspec.structs.replace(of, outcome=outcome)
+
+
+def _outcome(candidate: Candidate, failing: Labels, recorded: Recorded) -> Outcome:
     if candidate.trigger_id in recorded.stops:
         return Outcome.STOPPED
-    if candidate.at > recorded.received:
+    if candidate.later:
         return Outcome.NOT_YET
     if candidate.deleted:
         return Outcome.DELETED
@@ -242,21 +186,18 @@ def _outcome(candidate: Candidate, failing: tuple[Condition, ...], recorded: Rec
         return Outcome.UNREADABLE
     if failing:
         return Outcome.FILTER
-    claim = recorded.claims.get(candidate.trigger_id)
-    if claim is not None:
-        return Outcome.FIRED if claim.event_id == recorded.event_id else Outcome.CLAIMED
     return Outcome.WAITING if recorded.waiting else Outcome.UNRECORDED
 
 
-def sentence(given: Verdict, candidate: Candidate, recorded: Recorded, told: Explanation | None) -> str:
+def sentence(given: Verdict, version: Version | None, recorded: Recorded, told: Explanation | None) -> str:
     """`told`: of the version's filter; None where the entity does not read."""
-    said = _said(given, candidate, recorded, told)
+    said = _said(given, version, recorded, told)
     if given.outcome in _KEPT_OFF and told is not None:
         return f"{said}; its filter holds" if told.verdict else f"{said}; {told.sentence}"
     return said
 
 
-def _said(given: Verdict, candidate: Candidate, recorded: Recorded, told: Explanation | None) -> str:
+def _said(given: Verdict, version: Version | None, recorded: Recorded, told: Explanation | None) -> str:
     claim = recorded.claims.get(given.trigger_id)
     match given.outcome:
         case Outcome.FIRED:
@@ -274,10 +215,10 @@ def _said(given: Verdict, candidate: Candidate, recorded: Recorded, told: Explan
             return "the trigger was paused"
         case Outcome.SERVICE_PAUSED:
             return "the trigger's service was stopped"
-        case Outcome.DELETED:
-            return f"the trigger was deleted at {_written(candidate.at)}"
-        case Outcome.NOT_YET:
-            return f"the first version that listens to this, {given.version}, was made at {_written(candidate.at)}"
+        case Outcome.DELETED if version is not None:
+            return f"the trigger was deleted at {_written(version.at)}"
+        case Outcome.NOT_YET if version is not None:
+            return f"the first version that listens to this, {given.version}, was made at {_written(version.at)}"
         case Outcome.UNREADABLE:
             return f"the entity does not read: {recorded.unreadable}"
         case Outcome.FILTER if told is not None:

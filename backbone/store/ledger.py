@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
-from backbone.model import causation, dql, ids
-from backbone.model.decisions import Candidate, Conditions, FiredExecution, HeldClaim, KnownVersion, Recorded, Stop
+from backbone.model import causation, ids
+from backbone.model.decisions import Candidate, FiredExecution, HeldClaim, Recorded, Stop, Version
 from backbone.model.errors import NotFound
-from backbone.model.events import RecordedEvent
-from backbone.model.resources import ExecutionMode
+from backbone.model.events import Event, RecordedEvent
 from backbone.store import events
 from backbone.store.queries import sql
 
@@ -23,54 +20,41 @@ _HASH = 8  # bytes of one in `removed_events`
 EventKey = tuple[str, str]
 """Project and id: the ids of events are those of a project."""
 
+VersionKey = tuple[str, int]
+"""A trigger and its version."""
 
-async def candidates(connection: asyncpg.Connection, recorded: RecordedEvent) -> list[Candidate]:
-    """Of each trigger that listens to the event, or came to listen to it later, the version in force or the first."""
-    event = recorded.event
+
+async def candidates(connection: asyncpg.Connection, to: RecordedEvent, most: int) -> AsyncIterator[list[Candidate]]:
+    """Versions that listen to the event, or came to listen to it later, so many at a time, in no order; of a trigger
+    that came to listen later there may be several."""
+    event = to.event
+    arguments = UUID(event.project_id), event.resource, event.action, to.received
+    cursor = await connection.cursor(sql("ledger/candidates"), *arguments)
+    active: dict[str, bool] = {}
+    while rows := await cursor.fetch(most):
+        new = {row["service_id"] for row in rows} - active.keys()
+        if new:
+            stopped = await connection.fetch(sql("ledger/stopped services"), list(new), to.received)
+            active |= dict.fromkeys(new, True) | {row["service_id"]: False for row in stopped}
+        yield [_candidate(row, active[row["service_id"]]) for row in rows]
+
+
+def _candidate(row: asyncpg.Record, service_active: bool) -> Candidate:
+    trigger_id, version, written, later, deleted, active, _ = row
+    return Candidate(trigger_id, version, written, later, deleted, active, service_active)
+
+
+async def versions(connection: asyncpg.Connection, wanted: Iterable[VersionKey]) -> dict[VersionKey, Version]:
+    """Those of them that there are."""
+    keys = list(wanted)
     rows = await connection.fetch(
-        sql("ledger/candidates"), UUID(event.project_id), event.resource, event.action, recorded.received
+        sql("ledger/versions"), [trigger_id for trigger_id, _ in keys], [version for _, version in keys]
     )
-    first: dict[str, asyncpg.Record] = {}
-    for row in rows:
-        known = first.setdefault(row["trigger_id"], row)
-        if row["version"] < known["version"]:
-            first[row["trigger_id"]] = row
-    services = list({row["service_id"] for row in first.values()})
-    stopped_rows = await connection.fetch(sql("ledger/stopped services"), services, recorded.received)
-    stopped = {row["service_id"] for row in stopped_rows}
-    return [candidate(row, service_active=row["service_id"] not in stopped) for row in first.values()]
+    return {(row["trigger_id"], row["version"]): _version(row) for row in rows}
 
 
-def candidate(row: Mapping[str, Any], *, service_active: bool) -> Candidate:
-    return Candidate(
-        trigger_id=row["trigger_id"],
-        version=row["version"],
-        at=row["at"],
-        until=row["until"],
-        active=row["active"],
-        deleted=row["deleted"],
-        service_active=service_active,
-    )
-
-
-async def known_versions(
-    connection: asyncpg.Connection, wanted: Sequence[tuple[str, int]], conditions: Conditions
-) -> dict[tuple[str, int], KnownVersion]:
-    rows = await connection.fetch(
-        sql("ledger/known versions"), [trigger_id for trigger_id, _ in wanted], [version for _, version in wanted]
-    )
-    return {(row["trigger_id"], row["version"]): _known(row, conditions) for row in rows}
-
-
-def _known(row: asyncpg.Record, conditions: Conditions) -> KnownVersion:
-    filter_ = dql.compile(msgspec.json.decode(row["filter"]))
-    return KnownVersion(
-        name=row["name"],
-        once=row["mode"] == ExecutionMode.ONCE,
-        org_wide=row["org_wide"],
-        filter=filter_,
-        conditions=conditions.of(filter_),
-    )
+def _version(row: asyncpg.Record) -> Version:
+    return Version(row["name"], row["at"], row["until"], row["written"])
 
 
 async def recorded_of(connection: asyncpg.Connection, of: RecordedEvent, *, log_in_store: bool) -> Recorded:
@@ -99,16 +83,16 @@ def stop(row: asyncpg.Record) -> Stop:
     return Stop(row["reason"], causation.decode(row["causation"]).chain)
 
 
-async def claims(connection: asyncpg.Connection, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], HeldClaim]:
-    """Of those of these (trigger, entity as it stands in claims) that somebody holds."""
-    wanted = list(places)
+async def claims(connection: asyncpg.Connection, wanted: Sequence[tuple[VersionKey, Event]]) -> dict[int, HeldClaim]:
+    """Who holds the event's entity for a version that fires once, by the place in what is wanted."""
     rows = await connection.fetch(
-        sql("ledger/claims"), [trigger_id for trigger_id, _ in wanted], [entity_id for _, entity_id in wanted]
+        sql("ledger/claims"),
+        [trigger_id for (trigger_id, _), _ in wanted],
+        [version for (_, version), _ in wanted],
+        [event.project_id for _, event in wanted],
+        [event.entity_id for _, event in wanted],
     )
-    return {
-        (row["trigger_id"], row["entity_id"]): HeldClaim(row["event_id"], row["execution_id"], row["claimed_at"])
-        for row in rows
-    }
+    return {row["place"] - 1: HeldClaim(row["event_id"], row["execution_id"], row["claimed_at"]) for row in rows}
 
 
 # Of one trigger

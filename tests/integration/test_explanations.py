@@ -16,10 +16,11 @@ import pytest
 from backbone.drivers.event_log.postgres import PostgresEventLog
 from backbone.kit.loops import Health
 from backbone.model.causation import Causation, Link
-from backbone.model.decisions import Outcome, Question, Recorded
+from backbone.model.conditions import Answers
+from backbone.model.decisions import Outcome, Recorded, Verdict
 from backbone.model.events import Event, RecordedEvent
 from backbone.store import definitions, events, ledger, partitions
-from gateway.known_versions import KnownVersions
+from gateway import explanations
 from tests.support.gateway import Api, gateway
 from trigger_engine.live_triggers import LiveTriggers
 from trigger_engine.pipeline import Pipeline
@@ -139,6 +140,21 @@ async def test_a_claimed_entity_names_the_event_that_claimed_it(api: Api, produc
     assert (await the_only(api, "first"))["outcome"] == "fired"
 
 
+async def test_a_claim_of_a_trigger_of_every_project_is_that_of_the_projects_own_entity(
+    api: Api, production: Production
+) -> None:
+    operation = {"type": "function", "serviceId": (await api.service())["id"], "functionName": "run"}
+    spec = {"resource": "Item", "actions": ["Created"], "operation": operation}
+    trigger = await api.post("/triggers", {"global": True, "spec": spec})
+    for event_id, project in {"first": "demo", "second": "demo", "of another": "other"}.items():
+        await publish(api, event_id, project=project, entity={"id": "same"})
+        await production.carry()
+    outcomes = [(await the_only(api, event_id))["outcome"] for event_id in ("first", "second", "of another")]
+    assert outcomes == ["fired", "claimed", "fired"]
+    why = await api.get(f"/triggers/{trigger['id']}/why?seconds=60")
+    assert [(one["eventId"], one["claim"]["eventId"]) for one in why["refused"]] == [("second", "first")]
+
+
 async def test_a_loop_shows_its_chain(api: Api, production: Production) -> None:
     trigger = await api.trigger((await api.service())["id"])
     link = {"event": "before", "trigger": trigger["id"], "execution": "x"}
@@ -249,7 +265,7 @@ async def test_verdicts_are_those_of_production_while_triggers_change(api: Api, 
     services = [await api.service(name) for name in ("one", "other")]
     project_id = services[0]["projectId"]
     made = [await api.trigger(chance.choice(services)["id"], filter=a_filter(chance)) for _ in range(20)]
-    known, checked, matched = KnownVersions(), 0, 0
+    checked, matched = 0, 0
     for number in range(ROUNDS):
         await change_something(api, chance, made, services)
         await production.triggers.catch_up(connection)
@@ -262,17 +278,13 @@ async def test_verdicts_are_those_of_production_while_triggers_change(api: Api, 
         really = {one.recorded.event.id: {trigger.id for trigger in one.triggers} for one in found}
         # Changes that come after must not alter what is told of these.
         await change_something(api, chance, made, services)
-        candidates = {one.trigger_id: one for one in await ledger.candidates(connection, records[0])}
-        versions = await known.of(connection, [(one.trigger_id, one.version) for one in candidates.values()])
+        async with connection.transaction():
+            candidates = [one async for some in ledger.candidates(connection, records[0], 7) for one in some]
         for record in records:
-            question = Question(
-                event=record,
-                entity=orjson.loads(record.event.entity),
-                candidates=candidates,
-                known=versions,
-                recorded=Recorded(event_id=record.event.id, received=record.received),
-            )
-            told = {id for id in candidates if question.verdict(id).outcome is Outcome.UNRECORDED}
+            judged: dict[str, Verdict] = {}
+            recorded = Recorded(event_id=record.event.id, received=record.received)
+            explanations.judge(candidates, Answers(orjson.loads(record.event.entity)), recorded, judged)
+            told = {id for id, one in judged.items() if one.outcome is Outcome.UNRECORDED}
             assert told == really.get(record.event.id, set())
             checked, matched = checked + 1, matched + len(told)
     assert checked == ROUNDS * A_ROUND == 10_000

@@ -63,7 +63,7 @@ def test_a_filter_cannot_be_changed() -> None:
     filter = dql.compile({"a": {"$in": [1]}})
     with pytest.raises(dataclasses.FrozenInstanceError):
         filter.source = {}  # type: ignore[misc]
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         filter.expression.operator = "$nin"  # type: ignore[misc, union-attr]
 
 

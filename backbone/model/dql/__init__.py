@@ -46,10 +46,6 @@ class Filter:
         """Whether a decoded entity (what `orjson.loads` gives) is meant."""
         return self._test(entity)
 
-    def conditions(self) -> tuple[Expression, ...]:
-        """The entity is meant when all of these hold, each compiled as it is here."""
-        return self.expression.members if isinstance(self.expression, And) else (self.expression,)
-
     def explain(self, entity: object) -> Explanation:
         return explanation.explained(self.expression, self._test, entity)
 

@@ -7,12 +7,12 @@ a key made of an operand needs its type beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Object:
+
+class Object(msgspec.Struct, frozen=True, gc=False):
     """A JSON object that is compared as a whole; its members are sorted by key, because order does not count."""
 
     members: tuple[tuple[str, Operand], ...]
@@ -21,8 +21,7 @@ class Object:
 Operand: TypeAlias = bool | int | float | str | tuple["Operand", ...] | Object | None
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(msgspec.Struct, frozen=True, gc=False):
     """One operator at one path. `$in` and `$nin` hold a tuple, also when the document named a single value.
 
     `parts` is empty inside an `ElementMatch` on values: the element itself is compared.
@@ -37,8 +36,7 @@ class Comparison:
         return ".".join(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class ElementMatch:
+class ElementMatch(msgspec.Struct, frozen=True, gc=False):
     """`$match` with an object: one element of the list at the path satisfies the whole condition.
 
     With `on_values` the condition compares the element itself (`{"$gt": 1, "$lt": 5}`), otherwise fields of it.
@@ -53,22 +51,19 @@ class ElementMatch:
         return ".".join(self.parts)
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(msgspec.Struct, frozen=True, gc=False):
     """All hold; with no members it holds for every entity."""
 
     members: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(msgspec.Struct, frozen=True, gc=False):
     """At least one holds; with no members none does."""
 
     members: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Nor:
+class Nor(msgspec.Struct, frozen=True, gc=False):
     """None holds; with one member it is negation."""
 
     members: tuple[Expression, ...]

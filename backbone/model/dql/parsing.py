@@ -15,7 +15,7 @@ from backbone.model.dql.expression import (
     Or,
     conjunction,
 )
-from backbone.model.dql.literals import check_list, keys, literal
+from backbone.model.dql.literals import check_depth, check_list, keys, literal
 from backbone.model.dql.location import Location, refusal
 from backbone.model.dql.wording import clipped, shown
 
@@ -33,6 +33,13 @@ def parse(document: dict[object, object], at: Location) -> Expression:
     if limits.indexes(expression) > limits.INDEXES:
         raise refusal(at, f"a path has more than {limits.INDEXES} numbers among its parts")
     return expression
+
+
+def member(key: str, value: object) -> Expression:
+    """What one member of a document says that was parsed before; member after member they are its conditions."""
+    if key.startswith("$"):
+        return _conditions({key: value}, (None, key), 1)
+    return _field(tuple(key.split(".")), value, (None, key), 2)
 
 
 def _conditions(document: dict[object, object], at: Location, depth: int) -> Expression:
@@ -70,6 +77,11 @@ def _field(parts: _Parts, value: object, at: Location, depth: int) -> Expression
         return Comparison(parts, "$eq", literal(value, at, depth))
     if not value:
         return Comparison(parts, "$eq", Object(()))
+    if len(value) == 1:  # as nearly all are
+        [(key, member)] = value.items()
+        if _is_operator(key):
+            check_depth(at, depth)
+            return _operator(parts, key, member, (at, key), depth + 1)
     if _holds_operators(value, at):
         return conjunction(
             [_operator(parts, key, member, (at, key), depth + 1) for key, member in keys(value, at, depth)]

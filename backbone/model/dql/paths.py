@@ -61,5 +61,15 @@ def at_any_leaf(parts: tuple[str, ...], test: Test) -> Test:
     return holds
 
 
+def values(entity: object, parts: tuple[str, ...]) -> list[object]:
+    """All that `at_any_leaf` tests: for who has many tests for one entity, and goes the way once."""
+    found: list[object] = []
+    for leaf in leaves(entity, parts):
+        found.append(leaf)
+        if type(leaf) is list:
+            found += leaf
+    return found
+
+
 def _an_element(test: Test, leaf: object) -> bool:
     return type(leaf) is list and any(map(test, leaf))

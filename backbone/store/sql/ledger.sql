@@ -1,7 +1,7 @@
 -- name: candidates
 -- Versions that listen to the resource and the action and were not over when the event was received; of triggers that
 -- were deleted before, only those of the last week. The ones of every project stand in another part of the index.
-SELECT trigger_id, version, at, until, active, deleted, service_id
+SELECT trigger_id, version, kept ->> 'filter' AS written, at > $4 AS later, deleted, active, service_id
 FROM trigger_version
 WHERE project_id = $1
   AND resource = $2
@@ -9,7 +9,7 @@ WHERE project_id = $1
   AND (until IS NULL OR until > $4)
   AND (NOT deleted OR at > $4::timestamptz - interval '7 days')
 UNION ALL
-SELECT trigger_id, version, at, until, active, deleted, service_id
+SELECT trigger_id, version, kept ->> 'filter' AS written, at > $4 AS later, deleted, active, service_id
 FROM trigger_version
 WHERE project_id IS NULL
   AND resource = $2
@@ -25,9 +25,9 @@ WHERE trigger_id = $1
   AND (until IS NULL OR until > $2)
 ORDER BY version
 
--- name: known versions
-SELECT version.trigger_id, version.version, version.kept ->> 'name' AS name, version.kept ->> 'mode' AS mode,
-       version.kept ->> 'filter' AS filter, version.project_id IS NULL AS org_wide
+-- name: versions
+SELECT version.trigger_id, version.version, version.at, version.until, version.kept ->> 'name' AS name,
+       version.kept ->> 'filter' AS written
 FROM unnest($1::text[], $2::integer[]) AS wanted (trigger_id, version)
 CROSS JOIN LATERAL (
     SELECT *
@@ -71,13 +71,23 @@ WHERE event_id = $1
   AND project_id = $2::uuid
 
 -- name: claims
-SELECT claim.trigger_id, claim.entity_id, claim.event_id, claim.execution_id, claim.claimed_at
-FROM unnest($1::text[], $2::text[]) AS wanted (trigger_id, entity_id)
+-- Of versions that fire once, with the places in which they were asked for. A trigger of every project has its entities
+-- beside the project.
+SELECT wanted.place, claim.event_id, claim.execution_id, claim.claimed_at
+FROM unnest($1::text[], $2::integer[], $3::text[], $4::text[]) WITH ORDINALITY
+    AS wanted (trigger_id, version, project_id, entity_id, place)
+CROSS JOIN LATERAL (
+    SELECT project_id IS NULL AS org_wide
+    FROM trigger_version
+    WHERE trigger_version.trigger_id = wanted.trigger_id
+      AND trigger_version.version = wanted.version
+      AND kept ->> 'mode' = 'Once'
+) AS version
 CROSS JOIN LATERAL (
     SELECT *
     FROM claim
     WHERE claim.trigger_id = wanted.trigger_id
-      AND claim.entity_id = wanted.entity_id
+      AND claim.entity_id = CASE WHEN version.org_wide THEN wanted.project_id || '/' ELSE '' END || wanted.entity_id
 ) AS claim
 
 -- name: unreadable
