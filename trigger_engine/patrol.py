@@ -28,7 +28,7 @@ from backbone.store.wakeups import LOOK_ANYWAY, PENDING, Wakeups
 from trigger_engine.guard import lineage, watching
 from trigger_engine.guard.circuits import MOST_ENTITIES, Circuits, Key
 from trigger_engine.guard.lineage import Run
-from trigger_engine.guard.sightings import Suspect, milliseconds, rate
+from trigger_engine.guard.sightings import Suspect, milliseconds, who_feeds_itself
 from trigger_engine.guard.watching import Evidence, State
 from trigger_engine.pipeline import Pipeline
 
@@ -117,7 +117,9 @@ class Patrol:
         found: list[Suspect] = []
         for trigger_id, last in seen:
             if lineage.feeds_itself(_runs(last, runs), self._pipeline.limits.generations):
-                found.append(_suspect(trigger_id, last))
+                suspect = who_feeds_itself(trigger_id, last)
+                if not self._pipeline.sightings.is_pardoned(suspect.key):
+                    found.append(suspect)
             elif any(runs.get(new.id, _UNKNOWN)[0] is None for new in last):
                 self._pipeline.sightings.look_again(trigger_id)
                 self._undecided = True
@@ -154,6 +156,7 @@ class Patrol:
             rate=one.rate,
             witnesses=[Run(milliseconds(id) / 1000, *run) for id, run in runs.items()],
             arrivals=arrivals,
+            all_arrivals=len(arrivals) < MOST_ARRIVALS,
             waiting=bool(arrivals),
         )
 
@@ -196,17 +199,6 @@ class Patrol:
         # Not in this transaction, which may take its time; those who wait for work look anyway.
         services = {service_id for _, service_id in recorded}
         self._wakeups.wake(queue.channels(services) if queue.in_store else [PENDING])
-
-
-def _suspect(trigger_id: str, last: Sequence[NewExecution]) -> Suspect:
-    """One entity going round is told from new ones each round."""
-    pairs = [new.pair for new in last]
-    commonest = max(set(pairs), key=pairs.count)
-    alone = pairs.count(commonest) >= lineage.EXPLAINED * len(pairs)
-    key = Key(trigger_id, LoopKind.ENTITY, commonest) if alone else Key(trigger_id, LoopKind.TRIGGER, "")
-    pace = rate(len(last), milliseconds(last[0].id), milliseconds(last[-1].id))
-    reason = f"{len(last)} events without a chain came from within runs of the same trigger, one after the other"
-    return Suspect(key, last[-1].project_id, pace, reason, tuple(last))
 
 
 def _runs(last: Sequence[NewExecution], runs: dict[UUID, tuple[float | None, float | None]]) -> list[Run]:

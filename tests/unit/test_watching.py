@@ -19,11 +19,20 @@ def found(
     rate: float = 10.0,
     since: float = 95.0,
     waiting: bool | None = None,
+    all_arrivals: bool = True,
 ) -> State:
     held = bool(arrivals) if waiting is None else waiting
     return next_state(
         state,
-        Evidence(since=since, now=now, rate=rate, witnesses=witnesses, arrivals=arrivals, waiting=held),
+        Evidence(
+            since=since,
+            now=now,
+            rate=rate,
+            witnesses=witnesses,
+            arrivals=arrivals,
+            all_arrivals=all_arrivals,
+            waiting=held,
+        ),
     )
 
 
@@ -71,6 +80,22 @@ def test_those_that_bring_new_ones_are_a_loop_and_the_others_are_not() -> None:
         arrivals = before + [99.0] * children
         assert found(State.PROBED, now=102, arrivals=arrivals, witnesses=probes) is state
     assert found(State.PROBED, now=102, arrivals=[99.0], witnesses=probes[:1]) is State.OPEN
+
+
+def test_what_arrives_anyway_was_not_brought_by_those_that_were_tried() -> None:
+    """As after an outage: 2 a second are a trickle beside the 100 of the burst, and no loop."""
+    probes = [Run(0, 96.0, 100.0) for _ in range(8)]
+    anyway = [90 + number / 2 for number in range(24)]
+    assert found(State.PROBED, now=102, arrivals=anyway, witnesses=probes) is State.CLOSED
+    assert found(State.PROBED, now=102, arrivals=anyway + [99.0] * 3, witnesses=probes) is State.CLOSED
+    assert found(State.PROBED, now=102, arrivals=anyway + [99.0] * 8, witnesses=probes) is State.OPEN
+
+
+def test_what_is_held_and_not_known_makes_no_gap() -> None:
+    newest = [100.0 + number / 100 for number in range(50)]
+    witnesses = [Run(40.0, 90.0, 100.0)]
+    assert found(State.WATCHED, now=110, arrivals=newest, witnesses=witnesses) is State.WATCHED
+    assert found(State.WATCHED, now=110, arrivals=newest, witnesses=witnesses, all_arrivals=False) is State.PROBED
 
 
 def test_an_open_one_is_tried_again() -> None:

@@ -7,13 +7,14 @@ again changes nothing. A suspect is no loop yet: what it is, is found out by `wa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from backbone.model.executions import NewExecution
 from backbone.model.loops import LoopKind
 from trigger_engine.guard.circuits import Key
+from trigger_engine.guard.lineage import EXPLAINED
 from trigger_engine.guard.loops import Limits
 
 KEPT = 64
@@ -96,6 +97,10 @@ class Sightings:
         """Rates a window that were found ordinary."""
         self._usual = usual
 
+    def is_pardoned(self, key: Key) -> bool:
+        """Generations tell nothing new of it; only a rate that has grown does."""
+        return key in self._usual
+
     def look_again(self, trigger_id: str) -> None:
         """Soon, a few times: too little was known of its runs."""
         seen = self._seen.get(trigger_id)
@@ -114,7 +119,7 @@ class Sightings:
         for trigger_id, seen in self._seen.items():
             if seen.fresh >= self._limits.generations and now - seen.looked >= 1 and len(found) < limit:
                 seen.fresh, seen.looked = 0, now
-                if Key(trigger_id, LoopKind.TRIGGER, "") not in self._usual and trigger_id not in self._left_alone:
+                if not self.is_pardoned(Key(trigger_id, LoopKind.TRIGGER, "")) and trigger_id not in self._left_alone:
                     found.append((trigger_id, list(seen.last)))
         return found
 
@@ -150,6 +155,16 @@ class Sightings:
             self._seen = dict(by_age[-MOST_TRIGGERS:])
 
 
+def who_feeds_itself(trigger_id: str, last: Sequence[NewExecution]) -> Suspect:
+    """One entity going round is told from new ones each round."""
+    pairs = [new.pair for new in last]
+    commonest = max(set(pairs), key=pairs.count)
+    alone = pairs.count(commonest) >= EXPLAINED * len(pairs)
+    key = Key(trigger_id, LoopKind.ENTITY, commonest) if alone else Key(trigger_id, LoopKind.TRIGGER, "")
+    pace = rate(len(last), milliseconds(last[0].id), milliseconds(last[-1].id))
+    return Suspect(key, last[-1].project_id, pace, _WITHIN.format(count=len(last)), tuple(last))
+
+
 def milliseconds(execution_id: UUID) -> int:
     """Since 1970, when the event was received."""
     return execution_id.int >> 80
@@ -161,4 +176,5 @@ def rate(count: int, first: int, last: int) -> float:
 
 
 _OFTEN = "{entity!r} matched {count} times within {seconds:g} s, and no event brought a chain"
+_WITHIN = "{count} events without a chain came from within runs of the same trigger, one after the other"
 _MANY = "{count} events without a chain matched within {seconds:g} s"

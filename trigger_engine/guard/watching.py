@@ -53,7 +53,8 @@ class Evidence:
     now: float
     rate: float  #: matches a second before it was suspect
     witnesses: Sequence[Run]  #: the executions that were let through last
-    arrivals: Sequence[float]  #: when the events of held matches were received, at most as many as matter
+    arrivals: Sequence[float]  #: when the events of held matches were received: the newest, at most as many as matter
+    all_arrivals: bool = True  #: and no others are held
     waiting: bool  #: whether anything is held at all
 
 
@@ -81,11 +82,16 @@ def _watched(evidence: Evidence, quiet_from: float) -> State:
 
 def _look(evidence: Evidence) -> float:
     """How long nothing has to arrive until nothing is expected any more."""
-    moments = sorted([*(run.received for run in evidence.witnesses), *evidence.arrivals])
-    gap = max((after - before for before, after in pairwise(moments)), default=0.0)
+    witnessed, arrived = sorted(run.received for run in evidence.witnesses), sorted(evidence.arrivals)
+    # Where some of the held are not known, those are in between.
+    stretches = [sorted(witnessed + arrived)] if evidence.all_arrivals else [witnessed, arrived]
+    gap = max((after - before for moments in stretches for before, after in pairwise(moments)), default=0.0)
     return min(max(SHORTEST_LOOK, _EXPECTED / evidence.rate, _GAPS * gap), LONGEST_LOOK)
 
 
 def _probed(evidence: Evidence) -> State:
-    brought = sum(moment >= evidence.since for moment in evidence.arrivals)
+    """What arrives anyway, as it did just before them, they did not bring."""
+    before = sum(evidence.since - SHORTEST_LOOK <= moment < evidence.since for moment in evidence.arrivals)
+    anyway = before / SHORTEST_LOOK * (evidence.now - evidence.since)
+    brought = sum(moment >= evidence.since for moment in evidence.arrivals) - anyway
     return State.OPEN if brought >= max(1, len(evidence.witnesses) / 2) else State.CLOSED
