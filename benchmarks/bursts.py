@@ -1,5 +1,5 @@
 """Ordinary bursts and streams, and what the guard makes of them: its own decisions, with the rest of the engine
-simulated in steps of 20 ms. No event here is caused by an execution, so whatever is taken for a loop is a mistake."""
+simulated in steps of 20 ms. No event here is written by an execution, so whatever is taken for a loop is a mistake."""
 
 from __future__ import annotations
 
@@ -15,22 +15,40 @@ from backbone.model import ids
 from backbone.model.executions import NewExecution
 from backbone.model.loops import LoopKind
 from trigger_engine.guard import lineage, watching
-from trigger_engine.guard.circuits import Key
+from trigger_engine.guard.circuits import MOST_ENTITIES, Key
 from trigger_engine.guard.lineage import Run
 from trigger_engine.guard.loops import Limits
-from trigger_engine.guard.sightings import Sightings, milliseconds, rate
+from trigger_engine.guard.sightings import Sightings, Suspect, milliseconds, who_feeds_itself
 from trigger_engine.guard.watching import Evidence, State
+from trigger_engine.patrol import FIRST_PARDON, LONGEST_HOLD, MOST_ARRIVALS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = 0.02
-_KEY = Key("trigger", LoopKind.TRIGGER, "")
+LOOK = 0.2
+"""Seconds between two looks at what is undecided."""
+
+PATIENCE = 3600
+"""Seconds after the last arrival, or without an execution, after which it is over."""
+
+NEVER = Limits(generations=10**9, entity_matches=10**9, trigger_matches=10**9)
+
+_TRIGGER = Key("trigger", LoopKind.TRIGGER, "")
+_UNKNOWN: tuple[float | None, float | None] = (None, None)
+
+Arrival = tuple[float, str]
+"""Seconds, and the entity."""
+
+Reaction = Callable[[float, random.Random], list[Arrival]]
+"""What somebody sends who waited for an execution that has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    arrivals: list[float]  #: seconds
+    arrivals: list[Arrival]
     took: float  #: seconds in the function, about
     places: int  #: executions at a time
+    once: bool = True
+    reaction: Reaction | None = None
 
 
 @dataclass(slots=True)
@@ -50,123 +68,172 @@ class _Service:
     waiting: deque[UUID] = field(default_factory=deque)
     busy: list[tuple[float, UUID]] = field(default_factory=list)
     runs: dict[UUID, tuple[float | None, float | None]] = field(default_factory=dict)
+    last: float = 0.0  #: when the last began
 
-    def step(self, now: float) -> None:
+    def take(self, new: NewExecution) -> None:
+        self.runs[new.id] = _UNKNOWN
+        self.waiting.append(new.id)
+
+    def step(self, now: float) -> list[float]:
+        """When those ended that ended now."""
+        ended: list[float] = []
         while self.busy and self.busy[0][0] <= now:
             end, id = heapq.heappop(self.busy)
             self.runs[id] = (self.runs[id][0], end)
+            ended.append(end)
         while self.waiting and len(self.busy) < self.places:
             id = self.waiting.popleft()
-            started = max(now - STEP, milliseconds(id) / 1000) + 0.003
-            self.runs[id] = (started, None)
-            heapq.heappush(self.busy, (started + self.chance.lognormvariate(0, 0.5) * self.took, id))
+            self.last = max(now - STEP, milliseconds(id) / 1000) + 0.003
+            self.runs[id] = (self.last, None)
+            heapq.heappush(self.busy, (self.last + self.chance.lognormvariate(0, 0.5) * self.took, id))
+        return ended
+
+    def next_end(self, otherwise: float) -> float:
+        return self.busy[0][0] if self.busy else otherwise
 
 
-def simulate(kind: str, seed: int) -> Outcome:
+def simulate(kind: Callable[[random.Random], Burst], seed: str) -> Outcome:
     outcome, last = _simulated(kind, seed, Limits())
-    _, unguarded = _simulated(kind, seed, Limits(generations=10**9, trigger_matches=10**9))
+    _, unguarded = _simulated(kind, seed, NEVER)
     outcome.later = last - unguarded
     return outcome
 
 
-def _simulated(kind: str, seed: int, limits: Limits) -> tuple[Outcome, float]:
+def _simulated(kind: Callable[[random.Random], Burst], seed: str, limits: Limits) -> tuple[Outcome, float]:
     """The outcome, and when the last execution began."""
-    chance = random.Random(f"{kind} {seed}")
-    burst = KINDS[kind](chance)
+    chance = random.Random(seed)
+    burst = kind(chance)
     service = _Service(burst.took, burst.places, chance)
-    guarded = _Guarded(service, limits)
-    arrivals = deque(START.timestamp() + arrival for arrival in burst.arrivals)
-    now = arrivals[0]
-    end = arrivals[-1] + 3600
-    while (arrivals or guarded.held or service.waiting or service.busy) and now < end:
-        now += STEP
-        while arrivals and arrivals[0] <= now:
-            guarded.arrive(arrivals.popleft())
-        service.step(now)
+    guarded = _Guarded(service, limits, once=burst.once)
+    start = START.timestamp()
+    arrivals = [(start + moment, entity) for moment, entity in burst.arrivals]
+    heapq.heapify(arrivals)
+    now, end = arrivals[0][0], max(arrivals)[0] + PATIENCE
+    while (arrivals or guarded.waits or service.waiting or service.busy) and now < end:
+        now = max(now + STEP, min(guarded.next_look(now), arrivals[0][0] if arrivals else end, service.next_end(end)))
+        while arrivals and arrivals[0][0] <= now:
+            guarded.arrive(*heapq.heappop(arrivals))
+        for ended in service.step(now):
+            for moment, entity in burst.reaction(ended - start, chance) if burst.reaction else ():
+                heapq.heappush(arrivals, (start + moment, entity))
+                end = max(end, start + moment + PATIENCE)
         guarded.step(now)
-    return guarded.outcome, max(run[0] for run in service.runs.values() if run[0] is not None)
+    return guarded.outcome, service.last
+
+
+@dataclass
+class _Circuit:
+    state: State = State.CLOSED
+    since: float = 0.0
+    rate: float = 0.0
+    until: float = 0.0  #: held, or left alone
+    opened: int = 0
+    closed: int = 0
+    witnesses: list[UUID] = field(default_factory=list)
+    held: deque[tuple[float, NewExecution]] = field(default_factory=deque)
 
 
 class _Guarded:
-    """One trigger, its circuit, and the patrol's rounds."""
+    """One trigger, its circuits, and the patrol's rounds."""
 
-    def __init__(self, service: _Service, limits: Limits) -> None:
+    def __init__(self, service: _Service, limits: Limits, *, once: bool) -> None:
         self.outcome = Outcome()
-        self.state = State.CLOSED
-        self.held: deque[tuple[float, NewExecution]] = deque()
         self._service = service
         self._limits = limits
-        self._sightings = Sightings(self._limits)
-        self._witnesses: list[UUID] = []
-        self._since = self._rate = self._next_look = self._until = 0.0
+        self._once = once
+        self._sightings = Sightings(limits)
+        self._circuits: dict[Key, _Circuit] = {}
+        self._looked = 0.0
         self._count = 0
 
-    def arrive(self, received: float) -> None:
+    @property
+    def waits(self) -> bool:
+        return any(circuit.held for circuit in self._circuits.values())
+
+    def next_look(self, now: float) -> float:
+        """A closed circuit waits for what arrives and what ends."""
+        return now + (LOOK if any(one.state is not State.CLOSED for one in self._circuits.values()) else 1.0)
+
+    def arrive(self, received: float, entity: str) -> None:
         self._count += 1
-        new = _execution(self._count, received)
-        if self.state is State.CLOSED:
-            self._record(new)
-            self._sightings.note([new])
-        else:
-            self.held.append((received, new))
-            self.outcome.held += 1
+        new = _execution(self._count, received, entity, once=self._once)
+        for key in (_TRIGGER, Key("trigger", LoopKind.ENTITY, new.pair)):
+            circuit = self._circuits.get(key)
+            if circuit is not None and circuit.state is not State.CLOSED:
+                circuit.held.append((received, new))
+                self.outcome.held += 1
+                return
+        self._service.take(new)
+        self._sightings.note([new])
 
     def step(self, now: float) -> None:
-        if self.state is State.CLOSED:
-            self._suspect(now)
-        elif now >= self._next_look:
-            self._next_look = now + 0.2
-            self._decide(now)
-
-    def _record(self, new: NewExecution) -> None:
-        self._service.runs[new.id] = (None, None)
-        self._service.waiting.append(new.id)
-
-    def _suspect(self, now: float) -> None:
-        for _, last in self._sightings.to_look_at(now, 1):
+        suspects, self._sightings.suspects = list(self._sightings.suspects.values()), {}
+        for trigger_id, last in self._sightings.to_look_at(now, 1):
             runs = [Run(milliseconds(new.id) / 1000, *self._service.runs[new.id]) for new in last]
             if lineage.feeds_itself(runs, self._limits.generations):
-                self._open(now, rate(len(last), milliseconds(last[0].id), milliseconds(last[-1].id)))
-        suspects, self._sightings.suspects = self._sightings.suspects, {}
-        for suspect in suspects.values():
-            self._open(now, suspect.rate)
+                suspect = who_feeds_itself(trigger_id, last)
+                if not self._sightings.is_pardoned(suspect.key):
+                    suspects.append(suspect)
+            elif any(run.started is None for run in runs):
+                self._sightings.look_again(trigger_id)
+        for suspect in suspects:
+            self._open(now, suspect)
+        if now >= self._looked + LOOK:
+            self._looked = now
+            for key, circuit in self._circuits.items():
+                self._decide(now, key, circuit)
+            self._sightings.pardon(
+                {
+                    key: one.rate * self._limits.window.total_seconds()
+                    for key, one in self._circuits.items()
+                    if one.state is State.CLOSED and one.until > now
+                }
+            )
 
-    def _open(self, now: float, rate: float) -> None:
-        self.state, self._since, self._rate = State.WATCHED, now, rate
-        self._witnesses = [new.id for new in self._sightings.witnesses(_KEY)]
+    def _open(self, now: float, suspect: Suspect) -> None:
+        key = suspect.key
+        if sum(one.loop != "" and of.state is not State.CLOSED for one, of in self._circuits.items()) >= MOST_ENTITIES:
+            key = _TRIGGER
+        circuit = self._circuits.setdefault(key, _Circuit())
+        if circuit.state is State.CLOSED:
+            circuit.state, circuit.since, circuit.rate = State.WATCHED, now, suspect.rate
+            circuit.witnesses = [new.id for new in self._sightings.witnesses(key)]
 
-    def _decide(self, now: float) -> None:
-        if self.state is State.OPEN and now < self._until:
+    def _decide(self, now: float, key: Key, circuit: _Circuit) -> None:
+        if circuit.state is State.CLOSED or (circuit.state is State.OPEN and now < circuit.until):
             return
         evidence = Evidence(
-            since=self._since,
+            since=circuit.since,
             now=now,
-            rate=self._rate,
-            witnesses=[Run(milliseconds(id) / 1000, *self._service.runs[id]) for id in self._witnesses],
-            arrivals=[received for received, _ in self.held],
-            waiting=bool(self.held),
+            rate=circuit.rate,
+            witnesses=[Run(milliseconds(id) / 1000, *self._service.runs[id]) for id in circuit.witnesses],
+            arrivals=[received for received, _ in circuit.held][-MOST_ARRIVALS:],
+            all_arrivals=len(circuit.held) < MOST_ARRIVALS,
+            waiting=bool(circuit.held),
         )
-        found = watching.next_state(self.state, evidence)
-        if found is self.state:
+        found = watching.next_state(circuit.state, evidence)
+        if found is circuit.state:
             return
-        self.state, self._since = found, now
+        circuit.state, circuit.since = found, now
         if found is State.PROBED:
-            self._witnesses = [self._go_on().id for _ in range(min(watching.PROBES, len(self.held)))]
+            circuit.witnesses = [self._go_on(circuit).id for _ in range(min(watching.PROBES, len(circuit.held)))]
         elif found is State.OPEN:
             self.outcome.taken_for_loop = True
-            self._until = now + self._limits.hold.total_seconds()
+            circuit.until = now + min(self._limits.hold * 2**circuit.opened, LONGEST_HOLD).total_seconds()
+            circuit.opened += 1
         else:
-            self._sightings.pardon({_KEY: self._rate * self._limits.window.total_seconds()})
-            while self.held:
-                self._go_on()
+            circuit.until = now + min(FIRST_PARDON * 2 ** min(circuit.closed, 10), LONGEST_HOLD).total_seconds()
+            circuit.closed += 1
+            while circuit.held:
+                self._go_on(circuit)
 
-    def _go_on(self) -> NewExecution:
-        _, new = self.held.popleft()
-        self._record(new)
+    def _go_on(self, circuit: _Circuit) -> NewExecution:
+        _, new = circuit.held.popleft()
+        self._service.take(new)
         return new
 
 
-def _execution(number: int, received: float) -> NewExecution:
+def _execution(number: int, received: float, entity: str, *, once: bool) -> NewExecution:
     at = datetime.fromtimestamp(received, UTC)
     return NewExecution(
         id=ids.execution_id(at, "trigger", str(number)),
@@ -178,68 +245,9 @@ def _execution(number: int, received: float) -> NewExecution:
         event_day=date(2026, 1, 1),
         event_id=str(number),
         resource="Item",
-        action="Created",
-        entity_id=str(number),
-        once=True,
+        action="Created" if once else "Updated",
+        entity_id=entity,
+        once=once,
         came_by=None,
         input=None,
     )
-
-
-# The kinds
-
-
-def _upload(chance: random.Random, a_second: float) -> list[float]:
-    """10,000 items, one after the other as fast as somebody uploads."""
-    now, arrivals = 0.0, []
-    for _ in range(10_000):
-        now += chance.expovariate(a_second)
-        arrivals.append(now)
-    return arrivals
-
-
-def _in_requests(chance: random.Random) -> list[float]:
-    """10,000 items in requests of a hundred: all of a request at one moment."""
-    return [moment for moment in _upload(chance, 20)[:100] for _ in range(100)]
-
-
-def _stream(chance: random.Random) -> list[float]:
-    """Ten minutes, by chance, 1 to 20 a second."""
-    return [moment for moment in _upload(chance, chance.uniform(1, 20)) if moment < 600]
-
-
-def _clockwork(chance: random.Random) -> list[float]:
-    """Ten minutes of something that comes at equal intervals, 0.2 to 5 a second: a camera, a sensor."""
-    interval = 1 / chance.uniform(0.2, 5)
-    return [number * interval for number in range(int(600 / interval))]
-
-
-def _crowds(chance: random.Random) -> list[float]:
-    """Ten uploads of 300 with minutes between them."""
-    arrivals: list[float] = []
-    for _ in range(10):
-        began = (arrivals[-1] if arrivals else 0) + chance.uniform(30, 300)
-        arrivals += [began + moment for moment in _upload(chance, chance.uniform(10, 500))[:300]]
-    return arrivals
-
-
-def _with(
-    arrivals: Callable[[random.Random], list[float]], took: tuple[float, float], places: tuple[int, int]
-) -> Callable[[random.Random], Burst]:
-    def made(chance: random.Random) -> Burst:
-        low, high = took
-        return Burst(arrivals(chance), low * (high / low) ** chance.random(), chance.randint(*places))
-
-    return made
-
-
-_ANY = ((0.005, 2.0), (1, 64))
-KINDS: dict[str, Callable[[random.Random], Burst]] = {
-    "upload, 50 a second": _with(lambda chance: _upload(chance, 50), *_ANY),
-    "upload, 500 a second": _with(lambda chance: _upload(chance, 500), *_ANY),
-    "upload, 5,000 a second": _with(lambda chance: _upload(chance, 5000), *_ANY),
-    "upload in requests of 100": _with(_in_requests, *_ANY),
-    "stream by chance": _with(_stream, *_ANY),
-    "clockwork": _with(_clockwork, (0.2, 10.0), (4, 64)),
-    "ten uploads of 300": _with(_crowds, *_ANY),
-}

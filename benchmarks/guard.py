@@ -1,7 +1,8 @@
 """The guard against loops that lost their chain: what it takes for loops, how soon, and what others feel of it.
 
   bursts  ordinary bursts and streams through the guard's own decisions, simulated: how many are held, for how long, and
-          how many are taken for loops, which is what must not be
+          how many are taken for loops, which is what must not be. Of kinds that it was made with, of fresh ones, and of
+          those that wait for what the executions make of them
   loops   an engine with real loops in it: after how many executions and seconds each is held, and what 100 events a
           second of another trigger wait meanwhile, beside what they wait without the loops
 
@@ -18,10 +19,12 @@ import json
 import signal
 import statistics
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks import engine, showing
-from benchmarks.bursts import KINDS, Outcome, simulate
+from benchmarks.burst_kinds import ANSWERED, FRESH, TUNED, Kind
+from benchmarks.bursts import Outcome, simulate
 from benchmarks.engine import PROJECT, Engine, wait_for
 
 LOOPS = {
@@ -32,8 +35,11 @@ LOOPS = {
 RATE = 100
 
 
-def bursts(each: int) -> list[tuple[str, list[Outcome]]]:
-    return [(kind, [simulate(kind, seed) for seed in range(each)]) for kind in KINDS]
+def bursts(kinds: Mapping[str, Kind], first: int, each: int) -> list[tuple[str, list[Outcome]]]:
+    return [
+        (name, [simulate(kind, f"{name} {seed}") for seed in range(first, first + each)])
+        for name, kind in kinds.items()
+    ]
 
 
 def show_bursts(found: list[tuple[str, list[Outcome]]]) -> None:
@@ -53,7 +59,7 @@ def show_bursts(found: list[tuple[str, list[Outcome]]]) -> None:
     print(showing.table(("KIND", "BURSTS", "HELD", "ENDED LATER S, MEDIAN", "LONGEST", "TAKEN FOR LOOPS"), rows))
     total = sum(len(outcomes) for _, outcomes in found)
     wrong = sum(outcome.taken_for_loop for _, outcomes in found for outcome in outcomes)
-    print(f"\n{wrong} of {total} ordinary ones were taken for loops")
+    print(f"\n{wrong} of {total} ordinary ones were taken for loops\n")
 
 
 async def loops(seconds: float) -> None:
@@ -142,11 +148,13 @@ def main() -> None:
     )
     parser.add_argument("mode", choices=("bursts", "loops"))
     parser.add_argument("--each", type=int, default=100, help="bursts of each kind (100)")
+    parser.add_argument("--first", type=int, default=0, help="the first's seed: others are other bursts (0)")
     parser.add_argument("--seconds", type=float, default=15, help="of others' events, without and beside loops (15)")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if given.mode == "bursts":
-        show_bursts(bursts(given.each))
+        for kinds in (TUNED, FRESH, ANSWERED):
+            show_bursts(bursts(kinds, given.first, given.each))
     else:
         asyncio.run(loops(given.seconds))
 
