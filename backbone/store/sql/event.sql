@@ -30,12 +30,11 @@ SELECT (to_timestamp(u.received) AT TIME ZONE 'UTC')::date, ($8::uuid[])[u.kind]
 FROM unnest($1::text[], $2::integer[], $3::text[], $4::float8[], $5::bytea[], $6::bytea[], $7::bytea[],
             $12::text[], $13::text[], $14::float8[])
      AS u (id, kind, entity_id, occurred, causation, entity, previous, traceparent, tracestate, received)
-WHERE NOT EXISTS (
-    SELECT
+-- All days are asked once for the whole batch, and not once for each event.
+WHERE (u.id, ($8::uuid[])[u.kind]) NOT IN (
+    SELECT earlier.id, earlier.project_id
     FROM event AS earlier
-    WHERE earlier.id = u.id
-      AND earlier.project_id = ($8::uuid[])[u.kind]
-    OFFSET 0
+    WHERE earlier.id = ANY ($1)
 )
 ON CONFLICT (id, project_id, day) DO NOTHING
 
