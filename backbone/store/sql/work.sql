@@ -117,34 +117,41 @@ CROSS JOIN LATERAL (
 
 -- name: due
 -- What is to be put in the queue now, so many of each service and the oldest first; it stays until it is confirmed.
-SELECT pending.execution_id, pending.attempt, execution.max_attempts, execution.service_id, execution.project_id,
+-- Executions and events are found by the batch, of the days that it is of: one by one they take a third longer.
+WITH chosen AS MATERIALIZED (
+    SELECT pending.execution_id, pending.attempt, row_number() OVER () AS place
+    FROM unnest($1::text[], $2::integer[]) AS room (service_id, items)
+    CROSS JOIN LATERAL (
+        SELECT execution_id, attempt
+        FROM pending
+        WHERE pending.service_id = room.service_id
+          AND published_at IS NULL
+          AND due <= now()
+        ORDER BY due
+        LIMIT room.items
+    ) AS pending
+),
+found AS MATERIALIZED (
+    SELECT *
+    FROM execution
+    WHERE id = ANY (ARRAY (SELECT execution_id FROM chosen))
+)
+SELECT chosen.execution_id, chosen.attempt, execution.max_attempts, execution.service_id, execution.project_id,
        execution.function_name, execution.created_at, execution.input, execution.trigger_id, execution.event_id, execution.resource,
        execution.action, execution.came_by, event.entity, event.occurred, event.actor, event.traceparent,
        event.tracestate, (SELECT key FROM signing_key) AS key
-FROM unnest($1::text[], $2::integer[]) AS room (service_id, items)
-CROSS JOIN LATERAL (
-    SELECT execution_id, attempt
-    FROM pending
-    WHERE pending.service_id = room.service_id
-      AND published_at IS NULL
-      AND due <= now()
-    ORDER BY due
-    LIMIT room.items
-) AS pending
-CROSS JOIN LATERAL (
-    SELECT *
-    FROM execution
-    WHERE execution.id = pending.execution_id
-    OFFSET 0
-) AS execution
-LEFT JOIN LATERAL (
-    SELECT entity, occurred, actor, traceparent, tracestate
+FROM chosen
+JOIN found AS execution ON execution.id = chosen.execution_id
+LEFT JOIN (
+    SELECT id, project_id, day, entity, occurred, actor, traceparent, tracestate
     FROM event
-    WHERE event.id = execution.event_id
-      AND event.project_id = execution.project_id
-      AND event.day = execution.event_day
+    WHERE id = ANY (ARRAY (SELECT event_id FROM found))
+      AND day BETWEEN (SELECT min(event_day) FROM found) AND (SELECT max(event_day) FROM found)
     OFFSET 0
-) AS event ON true
+) AS event ON event.id = execution.event_id
+    AND event.project_id = execution.project_id
+    AND event.day = execution.event_day
+ORDER BY chosen.place
 
 -- name: confirm
 -- The queue elsewhere has them. They stay among the pending until an agent has them too: no broker holds the only copy.
