@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 _PIECE = 1 << 18  # bytes
 _FRAME = struct.Struct(">BHI")  # kind, channel, size
 _METHOD, _HEADER, _BODY = 1, 2, 3
@@ -42,15 +44,30 @@ _PROPERTIES = (
 _LENGTHS = {"octet": 1, "time": 8}
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, gc=False):
+    """Its properties are read when somebody asks for them: of most messages nobody does."""
+
     tag: int
     body: bytes
-    redelivered: bool = False
-    message_id: str | None = None
-    correlation_id: str | None = None
-    reply_to: str | None = None
-    user_id: str | None = None  #: who published it: the server lets nobody name another
+    redelivered: bool
+    header: bytes
+
+    @property
+    def message_id(self) -> str | None:
+        return properties(self.header).get("message_id")
+
+    @property
+    def correlation_id(self) -> str | None:
+        return properties(self.header).get("correlation_id")
+
+    @property
+    def reply_to(self) -> str | None:
+        return properties(self.header).get("reply_to")
+
+    @property
+    def user_id(self) -> str | None:
+        """Who published it: the server lets nobody name another."""
+        return properties(self.header).get("user_id")
 
 
 Into = Callable[[Delivery], None]
@@ -62,13 +79,12 @@ class _Coming:
 
     tag: int
     redelivered: bool
-    size: int = 0
-    properties: dict[str, str] = field(default_factory=dict)
+    header: bytes = b""
     parts: list[bytes] = field(default_factory=list)
-    here: int = 0
+    missing: int = 0
 
     def whole(self) -> Delivery:
-        return Delivery(self.tag, b"".join(self.parts), self.redelivered, **self.properties)
+        return Delivery(self.tag, b"".join(self.parts), self.redelivered, self.header)
 
 
 class Frames:
@@ -98,44 +114,46 @@ class Frames:
         """The next frame for aiormq. It takes a server that it does not hear for dead, so it also is told now and then
         that there was something."""
         while True:
-            frame = await self._any()
+            begin = self._at
+            frame = self._not_of_a_delivery()
             now = time.monotonic()
-            if not self._is_of_a_delivery(frame):
+            if frame or (self._at > begin and now - self._sign_of_life > _SIGN_OF_LIFE_EVERY):
                 self._sign_of_life = now
-                return frame
-            if now - self._sign_of_life > _SIGN_OF_LIFE_EVERY:
-                self._sign_of_life = now
-                return _HEARTBEAT
-
-    async def _any(self) -> bytes:
-        while True:
-            if len(self._buffer) - self._at >= _FRAME.size:
-                size = _FRAME.unpack_from(self._buffer, self._at)[2]
-                end = self._at + _FRAME.size + size + 1
-                if len(self._buffer) >= end:
-                    frame, self._at = self._buffer[self._at : end], end
-                    return frame
+                return frame or _HEARTBEAT
             more = await self._stream.read(_PIECE)
             if not more:
                 raise asyncio.IncompleteReadError(self._buffer[self._at :], None)
             self._buffer, self._at = self._buffer[self._at :] + more, 0
 
-    def _is_of_a_delivery(self, frame: bytes) -> bool:
-        kind, channel, _ = _FRAME.unpack_from(frame)
-        if kind == _METHOD and frame.startswith(_DELIVER, _FRAME.size):
-            at = _FRAME.size + len(_DELIVER)
-            tag, redelivered = _DELIVERED.unpack_from(frame, at + 1 + frame[at])
+    def _not_of_a_delivery(self) -> bytes | None:
+        """The next of the frames that are here; deliveries before it go where they belong."""
+        while len(self._buffer) - self._at >= _FRAME.size:
+            kind, channel, size = _FRAME.unpack_from(self._buffer, self._at)
+            begin = self._at + _FRAME.size
+            end = begin + size
+            if end >= len(self._buffer):  # where the frame's last byte is
+                break
+            frame_at, self._at = self._at, end + 1
+            if not self._is_of_a_delivery(kind, channel, begin, end):
+                return self._buffer[frame_at : self._at]
+        return None
+
+    def _is_of_a_delivery(self, kind: int, channel: int, begin: int, end: int) -> bool:
+        if kind == _METHOD and self._buffer.startswith(_DELIVER, begin):
+            at = begin + len(_DELIVER)
+            tag, redelivered = _DELIVERED.unpack_from(self._buffer, at + 1 + self._buffer[at])
             self._coming[channel] = _Coming(tag, bool(redelivered))
             return True
         coming = self._coming.get(channel)
         if coming is None or kind not in (_HEADER, _BODY):
             return False
         if kind == _HEADER:
-            coming.size, coming.properties = read_header(frame[_FRAME.size : -1])
+            coming.header = self._buffer[begin:end]
+            coming.missing, _ = _CONTENT.unpack_from(coming.header, _CONTENT_AT)
         else:
-            coming.parts.append(frame[_FRAME.size : -1])
-            coming.here += len(coming.parts[-1])
-        if coming.here >= coming.size:
+            coming.parts.append(self._buffer[begin:end])
+            coming.missing -= end - begin
+        if coming.missing <= 0:
             del self._coming[channel]
             self._into.get(channel, _nobody)(coming.whole())
         return True
@@ -145,9 +163,9 @@ def _nobody(_: Delivery) -> None:
     """Of a channel that was closed meanwhile; the server gives it to another."""
 
 
-def read_header(payload: bytes) -> tuple[int, dict[str, str]]:
-    """The size of the body, and those properties that are read here and are text."""
-    size, flags = _CONTENT.unpack_from(payload, _CONTENT_AT)
+def properties(header: bytes) -> dict[str, str]:
+    """Those that are read here and are text."""
+    _, flags = _CONTENT.unpack_from(header, _CONTENT_AT)
     at = _CONTENT_AT + _CONTENT.size
     found = {}
     for flag, written, name in _PROPERTIES:
@@ -156,10 +174,10 @@ def read_header(payload: bytes) -> tuple[int, dict[str, str]]:
         if written in _LENGTHS:
             at += _LENGTHS[written]
         elif written == "table":
-            at += 4 + int.from_bytes(payload[at : at + 4])
+            at += 4 + int.from_bytes(header[at : at + 4])
         else:
-            end = at + 1 + int.from_bytes(payload[at : at + 1])
+            end = at + 1 + int.from_bytes(header[at : at + 1])
             if name is not None:
-                found[name] = payload[at + 1 : end].decode("utf-8", "replace")
+                found[name] = header[at + 1 : end].decode("utf-8", "replace")
             at = end
-    return size, found
+    return found

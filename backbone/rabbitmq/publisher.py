@@ -11,10 +11,10 @@ import asyncio
 import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import aiormq
+import msgspec
 from aiormq.abc import ChannelFrame
 from pamqp import commands, encode
 from pamqp.common import FieldValue
@@ -32,8 +32,7 @@ _CONTENT_TYPE = b"\x13application/msgpack"
 _PERSISTENT, _TRANSIENT = b"\x02", b"\x01"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exchange: str = ""
     routing_key: str
     message_id: str  #: unique among those that are not confirmed yet
@@ -43,7 +42,7 @@ class Message:
     reply_to: str | None = None
     user_id: str | None = None  #: the connection's own; any other costs the channel
     persistent: bool = True
-    headers: Mapping[str, FieldValue] = field(default_factory=dict)
+    headers: Mapping[str, FieldValue] = {}
 
 
 class Publisher:
