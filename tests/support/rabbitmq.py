@@ -186,6 +186,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "ERL_EPMD_PORT": str(free_port()),
         "RABBITMQ_NODENAME": "test@localhost",
         "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_SCHEDULER_BIND_TYPE": "u",  # as in compose.yaml: the processors are others' too
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "RABBITMQ_CONF_ENV_FILE": "/none",
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),  # the server adds .conf
