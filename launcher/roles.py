@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from backbone.kit import logs
+from backbone.kit import garbage, logs
 from backbone.kit.loops import Health, keep
 from backbone.model.resources import Catalog
 from backbone.store.queries import sql
@@ -114,6 +114,7 @@ ROLES: dict[str, Role] = {"engine": engine, "dispatcher": dispatcher, "gateway":
 
 
 async def run(role: str) -> None:
+    garbage.collected_seldom()
     settings = from_environment()
     health = Health()
     name = f"{role} {socket.gethostname()} {os.getpid()}"  # in containers process ids are alike
@@ -200,6 +201,7 @@ async def _forget(parts: embedded.Parts, name: str) -> None:
 
 
 async def run_agent(service_id: str) -> int:
+    garbage.collected_seldom()
     settings = from_environment(needs=())
     drain, soon = _stop_on(signal.SIGTERM), _stop_on(signal.SIGINT)
     ready = asyncio.Event()
