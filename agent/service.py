@@ -161,7 +161,7 @@ async def _take(
         for item in items:
             executions.begin(item)
         _count(items, taken)
-        if len(items) < TAKEN_AT_ONCE:
+        if 2 * len(items) < TAKEN_AT_ONCE:  # a few short of full is no sign that few come
             await pace.pause_after(len(items))
 
 
