@@ -33,7 +33,7 @@ from backbone.rabbitmq.topology import Topology
 LARGEST = 128 * 1024
 """Bytes of a message. What an item has beyond that stays behind, and the agent fetches it."""
 
-AHEAD = 2 * TAKEN_AT_ONCE
+AHEAD = 3 * TAKEN_AT_ONCE
 """Messages of a consumer at most: what is asked about, and what comes meanwhile."""
 
 PAUSE = 0.2  # seconds between two looks for a queue that is not there yet, and between two askings
@@ -185,19 +185,17 @@ class Taker:
                     await asyncio.sleep(PAUSE)  # nobody has put anything for this service yet
                     continue
                 deliveries = await consumer.next(most)
-            if not _goes_on(consumer.prefetch, len(deliveries), limit):
+            if not goes_on(consumer.prefetch, len(deliveries), limit):
                 await consumer.pause()
                 deliveries += consumer.here(most - len(deliveries))
             self._few_come = 2 * len(deliveries) < limit
             return consumer, deliveries
 
     async def _consume(self, consumer: Consumer, limit: int) -> None:
-        """To begin and to end it costs the server two commits. With half of the room it can go on for long, and with
-        all of it a full queue is taken by fewer askings."""
         if consumer.prefetch > limit:
             await consumer.pause()
         if not consumer.prefetch:
-            await consumer.consume(min(max(1, limit // 2) if self._few_come else limit, AHEAD))
+            await consumer.consume(ahead(limit, few_come=self._few_come))
 
     async def _opened(self) -> Consumer:
         if self._consumer is None or self._consumer.is_lost:
@@ -232,7 +230,15 @@ class Taker:
             await asyncio.sleep(PAUSE)
 
 
-def _goes_on(prefetch: int, came: int, limit: int) -> bool:
+def ahead(limit: int, *, few_come: bool) -> int:
+    """How many may come before they are asked for. To begin and to end it costs the server two commits: with less than
+    all of the room it goes on meanwhile, and with all of it a full queue is taken by fewer askings. Pure."""
+    if few_come:
+        return min(max(1, limit // 2), AHEAD)
+    return min(limit - TAKEN_AT_ONCE, AHEAD) if limit >= 2 * TAKEN_AT_ONCE else limit
+
+
+def goes_on(prefetch: int, came: int, limit: int) -> bool:
     """Whether a consumer may go on while these begin: there is room for all that may come meanwhile, and it was not its
     own prefetch that let no more come. Pure."""
     return prefetch <= limit - came and (came < prefetch or prefetch >= TAKEN_AT_ONCE)
